@@ -1,0 +1,1 @@
+"""Corpus, base encoder, training, evaluation and export of the classifier (needs the `train` extra)."""
