@@ -1,0 +1,134 @@
+"""Runs the network: texts in, logits and the part of each token in them out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from tokenizers import Encoding, Tokenizer
+
+from screening.taxonomy import KIND_NAMES, Kind
+
+BATCH_TOKENS = 2048
+CATEGORY_CHARS = 40
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Input:
+    """What the network reads: a normalised text and the hints to it."""
+
+    text: str
+    kind: Kind | None = None
+    category: str = ""
+
+    def context(self) -> str:
+        """Return the first segment: kind and category in words; a missing kind is said to be unknown."""
+        name = KIND_NAMES[self.kind] if self.kind else "未知"
+        return f"{name} {self.category[:CATEGORY_CHARS]}".strip()
+
+
+@dataclass(frozen=True)
+class Output:
+    """Logits (labels,), and contributions (labels, tokens) of the text's tokens at characters offsets (tokens, 2).
+
+    The contributions of a label and its bias add up to its logit.
+    """
+
+    logits: Floats
+    contributions: Floats
+    offsets: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded arrays (rows, tokens) for the network; `text_mask` marks the tokens that a label may attend to."""
+
+    input_ids: NDArray[np.int64]
+    attention_mask: NDArray[np.int64]
+    token_type_ids: NDArray[np.int64]
+    text_mask: NDArray[np.int64]
+
+
+def text_positions(encoding: Encoding) -> list[int]:
+    """Return the positions of the text's tokens and, last, of the closing special token."""
+    inside = [i for i, sequence in enumerate(encoding.sequence_ids) if sequence == 1]
+    return [*inside, len(encoding.ids) - 1]
+
+
+def collate(encodings: Sequence[Encoding], pad_id: int) -> Batch:
+    """Pad encodings of pairs (context, text) to the longest of them."""
+    shape = (len(encodings), max(len(encoding.ids) for encoding in encodings))
+    input_ids = np.full(shape, pad_id, dtype=np.int64)
+    attention_mask, token_type_ids, text_mask = (np.zeros(shape, dtype=np.int64) for _ in range(3))
+    for row, encoding in enumerate(encodings):
+        length = len(encoding.ids)
+        input_ids[row, :length] = encoding.ids
+        token_type_ids[row, :length] = encoding.type_ids
+        attention_mask[row, :length] = 1
+        text_mask[row, text_positions(encoding)] = 1
+    return Batch(input_ids, attention_mask, token_type_ids, text_mask)
+
+
+def length_sorted_batches(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
+    """Group the indices of texts of like length into batches of at most `max_tokens` tokens, padding counted."""
+    batches: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        if batches and (len(batches[-1]) + 1) * lengths[index] <= max_tokens:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches
+
+
+def load_tokenizer(path: Path, max_tokens: int) -> Tokenizer:
+    """Load a tokenizer that cuts pairs at `max_tokens`, from the second part only."""
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_tokens, strategy="only_second")
+    return tokenizer
+
+
+def pad_id(tokenizer: Tokenizer) -> int:
+    """Return the id of the padding token, by either of its usual names."""
+    for name in ("<pad>", "[PAD]"):
+        if (found := tokenizer.token_to_id(name)) is not None:
+            return int(found)
+    raise ValueError("the tokenizer has no padding token")
+
+
+class Classifier:
+    """The network in one ONNX Runtime session."""
+
+    def __init__(self, network: Path, tokenizer: Path, max_tokens: int, threads: int = 0) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        self.session = ort.InferenceSession(str(network), options, providers=["CPUExecutionProvider"])
+        self.tokenizer = load_tokenizer(tokenizer, max_tokens)
+        self._pad_id = pad_id(self.tokenizer)
+        self._inputs = {node.name for node in self.session.get_inputs()}
+
+    def encode(self, inputs: Sequence[Input]) -> list[Encoding]:
+        """Tokenise inputs as pairs of context and text."""
+        encodings: list[Encoding] = self.tokenizer.encode_batch([(item.context(), item.text) for item in inputs])
+        return encodings
+
+    def feed(self, encodings: Sequence[Encoding]) -> dict[str, NDArray[np.int64]]:
+        """Return the arrays that the session takes for a batch of encodings."""
+        return {name: array for name, array in vars(collate(encodings, self._pad_id)).items() if name in self._inputs}
+
+    def run(self, inputs: Sequence[Input]) -> list[Output]:
+        """Classify inputs in length-sorted batches; results come in the order of the inputs."""
+        encodings = self.encode(inputs)
+        outputs: dict[int, Output] = {}
+        for indices in length_sorted_batches([len(encoding.ids) for encoding in encodings], BATCH_TOKENS):
+            rows = [encodings[i] for i in indices]
+            logits, contributions = self.session.run(["logits", "contributions"], self.feed(rows))
+            for row, (index, encoding) in enumerate(zip(indices, rows, strict=True)):
+                positions = text_positions(encoding)[:-1]
+                offsets = tuple(encoding.offsets[i] for i in positions)
+                outputs[index] = Output(logits[row], contributions[row][:, positions], offsets)
+        return [outputs[index] for index in range(len(inputs))]

@@ -1,0 +1,113 @@
+"""Brings a text into the plain spelling that the model reads, and keeps the way back to the text as posted."""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import yaml
+from opencc import OpenCC
+
+from screening.resources import data_file
+
+HIDDEN = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+HAN = "[\u3400-\u9fff]"
+# Marks that nobody writes between two Chinese characters but to hide the word ("根*治").
+WEDGE = re.compile(f"(?<={HAN})[*^_~|`]+(?={HAN})")
+# Spaces and points between single characters, three or more in a row ("根 治 百 病", "治.愈.率").
+SPACED = re.compile(f"(?<!{HAN}){HAN}(?:([ .·•/+-]){HAN})(?:\\1{HAN})+(?!{HAN})")
+WHITE = re.compile(r"\s+")
+
+
+@dataclass(frozen=True)
+class Normalised:
+    """A normalised text; character i comes from the original characters starts[i]:ends[i]."""
+
+    text: str
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+
+    def original_span(self, start: int, end: int) -> tuple[int, int]:
+        """Return the span of the original text that the normalised span start:end (not empty) comes from."""
+        return self.starts[start], self.ends[end - 1]
+
+    def normalised_span(self, start: int, end: int) -> tuple[int, int]:
+        """Return the smallest normalised span that covers the original span start:end; (0, 0) where none is left."""
+        inside = [i for i, (first, last) in enumerate(zip(self.starts, self.ends, strict=True)) if first < end and last > start]
+        return (inside[0], inside[-1] + 1) if inside else (0, 0)
+
+
+def _map_characters(source: Normalised, change: Callable[[str], str]) -> Normalised:
+    """Replace each character by none, one or several."""
+    characters: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    for character, start, end in zip(source.text, source.starts, source.ends, strict=True):
+        new = change(character)
+        characters.append(new)
+        starts += [start] * len(new)
+        ends += [end] * len(new)
+    return Normalised("".join(characters), tuple(starts), tuple(ends))
+
+
+def _substitute(source: Normalised, pattern: re.Pattern[str], change: Callable[[re.Match[str]], str]) -> Normalised:
+    """Replace each match; the new characters come from the whole of the old ones."""
+    parts: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    position = 0
+
+    def copy(until: int) -> None:
+        parts.append(source.text[position:until])
+        starts.extend(source.starts[position:until])
+        ends.extend(source.ends[position:until])
+
+    for match in pattern.finditer(source.text):
+        copy(match.start())
+        position = match.end()
+        new = change(match)
+        first, last = source.original_span(match.start(), match.end())
+        parts.append(new)
+        starts += [first] * len(new)
+        ends += [last] * len(new)
+    copy(len(source.text))
+    return Normalised("".join(parts), tuple(starts), tuple(ends))
+
+
+@cache
+def _evasions() -> tuple[dict[str, str], dict[str, str], re.Pattern[str]]:
+    table = yaml.safe_load(data_file("evasions.yaml").read_text(encoding="utf-8"))
+    words = {key.lower().replace(" ", ""): value for key, value in table["words"].items()}
+    longest_first = sorted(words, key=len, reverse=True)
+    spelled = (" ?".join(re.escape(part) for part in re.findall("[a-z]+|[^a-z]+", word)) for word in longest_first)
+    pattern = re.compile("(?<![a-z])(?:" + "|".join(spelled) + ")(?![a-z])", re.IGNORECASE)
+    return table["characters"], words, pattern
+
+
+@cache
+def _converter() -> OpenCC:
+    return OpenCC("t2s")
+
+
+def _simplify(source: Normalised) -> Normalised:
+    simple = _converter().convert(source.text)
+    if len(simple) == len(source.text):  # phrases are converted in context, nearly always one for one
+        return Normalised(simple, source.starts, source.ends)
+    return _map_characters(source, _converter().convert)
+
+
+def normalise(text: str) -> Normalised:
+    """Normalise a text: compatibility forms, hidden characters, traditional script, separators and known evasions.
+
+    White space becomes single spaces. The text may become empty.
+    """
+    characters, words, pattern = _evasions()
+    result = Normalised(text, tuple(range(len(text))), tuple(range(1, len(text) + 1)))
+    result = _map_characters(result, lambda c: "" if HIDDEN.match(c) else unicodedata.normalize("NFKC", c))
+    result = _substitute(result, WHITE, lambda _: " ")
+    result = _simplify(result)
+    result = _substitute(result, WEDGE, lambda _: "")
+    result = _substitute(result, SPACED, lambda match: match[0].replace(match[1], ""))
+    result = _map_characters(result, lambda c: characters.get(c, c))
+    return _substitute(result, pattern, lambda match: words[match[0].lower().replace(" ", "")])

@@ -1,0 +1,144 @@
+"""Cuts a text into the pieces that are judged one by one: whole short texts, sentences, numbered clauses, windows.
+
+A short text is judged whole. A longer contract is cut at its numbering (第X条, 一、, （一）, 1., 1.1, ①), other long
+texts at sentence ends, and sentences are packed together while they fit. An item of a list keeps the lead-in sentence
+it hangs on ("有下列情形之一的，本公司不承担责任："). What is longer than a window is read in overlapping windows, so
+nothing is left out.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from screening.taxonomy import Kind
+
+WHOLE_CHARS = 280
+PACKED_CHARS = 140
+WINDOW_CHARS = 280
+OVERLAP_CHARS = 60
+
+_NUMBERS = "[一二三四五六七八九十百零〇两\\d]"
+# Levels of numbering, from the outermost in.
+_LEVELS: tuple[re.Pattern[str], ...] = (
+    re.compile(f"第{_NUMBERS}+[章节编]"),
+    re.compile(f"第{_NUMBERS}+条"),
+    re.compile("[一二三四五六七八九十]+、"),
+    re.compile("[（(][一二三四五六七八九十]+[)）]、?"),
+    re.compile(r"\d{1,2}(?:[、．]|\.(?!\d))(?!\d)"),
+    re.compile(r"\d{1,2}(?:\.\d{1,2}){1,3}[、．.]?"),
+    re.compile(r"[（(]\d{1,2}[)）]、?|\d{1,2}[)）]"),
+    re.compile("[①-⑳]"),
+)
+_PLACE = re.compile(r"(?:^|(?<=[\n。；;：:！？]))[ \t\u3000]*", re.MULTILINE)
+_SENTENCE_END = re.compile(r"[。！？!?；;\n]+[”’」』）)]*")
+_LEAD_END = (":", "：")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A piece of the text: characters start:end, read together with the lead-in sentence lead[0]:lead[1] if any."""
+
+    start: int
+    end: int
+    lead: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class _Mark:
+    start: int
+    level: int
+
+
+def _marks(text: str) -> list[_Mark]:
+    found = []
+    for place in _PLACE.finditer(text):
+        for level, pattern in enumerate(_LEVELS):
+            if pattern.match(text, place.end()):
+                found.append(_Mark(place.end(), level))
+                break
+    return found
+
+
+def _trim(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return start, end
+
+
+def _lead_in(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """Return the last sentence of the piece if it ends with a colon, that is, introduces what follows."""
+    start, end = _trim(text, start, end)
+    if start == end or text[end - 1] not in _LEAD_END:
+        return None
+    last = start
+    for match in _SENTENCE_END.finditer(text, start, end):
+        last = match.end()
+    return _trim(text, last, end)
+
+
+def _clauses(text: str, marks: list[_Mark]) -> Iterator[Segment]:
+    """Yield the numbered pieces; an item deeper than a piece that ends with a colon keeps its last sentence."""
+    leads: list[tuple[int, tuple[int, int]]] = []
+    bounds = [mark.start for mark in marks] + [len(text)]
+    if marks[0].start > 0:
+        opening = (0, marks[0].start)
+        if lead := _lead_in(text, *opening):
+            leads.append((-1, lead))
+        yield Segment(*opening)
+    for mark, end in zip(marks, bounds[1:], strict=True):
+        leads = [(level, lead) for level, lead in leads if level < mark.level]
+        yield Segment(mark.start, end, leads[-1][1] if leads else None)
+        if lead := _lead_in(text, mark.start, end):
+            leads.append((mark.level, lead))
+
+
+def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    position = start
+    for match in _SENTENCE_END.finditer(text, start, end):
+        yield position, match.end()
+        position = match.end()
+    if position < end:
+        yield position, end
+
+
+def _pack(text: str, segment: Segment) -> Iterator[Segment]:
+    """Yield runs of whole sentences of at most PACKED_CHARS; one sentence alone may be longer."""
+    if segment.end - segment.start <= PACKED_CHARS:
+        yield segment
+        return
+    first = last = segment.start
+    for start, end in _sentences(text, segment.start, segment.end):
+        if end - first > PACKED_CHARS and last > first:
+            yield Segment(first, last, segment.lead)
+            first = start
+        last = end
+    if last > first:
+        yield Segment(first, last, segment.lead)
+
+
+def _windows(segment: Segment) -> Iterator[Segment]:
+    start = segment.start
+    while segment.end - start > WINDOW_CHARS:
+        yield Segment(start, start + WINDOW_CHARS, segment.lead)
+        start += WINDOW_CHARS - OVERLAP_CHARS
+    yield Segment(start, segment.end, segment.lead)
+
+
+def segment(text: str, kind: Kind | None) -> list[Segment]:
+    """Cut a text into segments; every character but outer white space lies in at least one. Empty for a blank text."""
+    start, end = _trim(text, 0, len(text))
+    if start == end:
+        return []
+    if end - start <= WHOLE_CHARS:
+        return [Segment(start, end)]
+    marks = _marks(text) if kind in ("clause", None) else []
+    pieces = _clauses(text, marks) if len(marks) > 1 else iter([Segment(start, end)])
+    segments = []
+    for piece in pieces:
+        for packed in _pack(text, piece):
+            first, last = _trim(text, packed.start, packed.end)
+            if first < last:
+                segments += _windows(Segment(first, last, packed.lead))
+    return segments
