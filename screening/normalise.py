@@ -16,7 +16,7 @@ HAN = "[\u3400-\u9fff]"
 # Marks that nobody writes between two Chinese characters but to hide the word ("根*治").
 WEDGE = re.compile(f"(?<={HAN})[*^_~|`]+(?={HAN})")
 # Spaces and points between single characters, three or more in a row ("根 治 百 病", "治.愈.率").
-SPACED = re.compile(f"(?<!{HAN}){HAN}(?:([ .·•/+-]){HAN})(?:\\1{HAN})+(?!{HAN})")
+SPACED = re.compile(f"{HAN}([ .·•/+-]){HAN}(?:\\1{HAN})+")
 WHITE = re.compile(r"\s+")
 
 
@@ -31,6 +31,15 @@ class Normalised:
     def original_span(self, start: int, end: int) -> tuple[int, int]:
         """Return the span of the original text that the normalised span start:end (not empty) comes from."""
         return self.starts[start], self.ends[end - 1]
+
+    def shifted(self, offset: int) -> "Normalised":
+        """Return the same for a text that begins `offset` characters into a larger one."""
+        starts, ends = (tuple(place + offset for place in places) for places in (self.starts, self.ends))
+        return Normalised(self.text, starts, ends)
+
+    def followed_by(self, other: "Normalised") -> "Normalised":
+        """Return this text and the other one after it."""
+        return Normalised(self.text + other.text, self.starts + other.starts, self.ends + other.ends)
 
     def normalised_span(self, start: int, end: int) -> tuple[int, int]:
         """Return the smallest normalised span that covers the original span start:end; (0, 0) where none is left."""
@@ -79,8 +88,10 @@ def _substitute(source: Normalised, pattern: re.Pattern[str], change: Callable[[
 def _evasions() -> tuple[dict[str, str], dict[str, str], re.Pattern[str]]:
     table = yaml.safe_load(data_file("evasions.yaml").read_text(encoding="utf-8"))
     words = {key.lower().replace(" ", ""): value for key, value in table["words"].items()}
-    longest_first = sorted(words, key=len, reverse=True)
-    spelled = (" ?".join(re.escape(part) for part in re.findall("[a-z]+|[^a-z]+", word)) for word in longest_first)
+    longest_first = sorted(table["words"], key=len, reverse=True)
+    spelled = (
+        " ?".join(re.escape(part) for part in re.findall("[a-z]+|[^a-z ]+", word.lower())) for word in longest_first
+    )
     pattern = re.compile("(?<![a-z])(?:" + "|".join(spelled) + ")(?![a-z])", re.IGNORECASE)
     return table["characters"], words, pattern
 

@@ -79,19 +79,21 @@ def _lead_in(text: str, start: int, end: int) -> tuple[int, int] | None:
 
 
 def _clauses(text: str, marks: list[_Mark]) -> Iterator[Segment]:
-    """Yield the numbered pieces; an item deeper than a piece that ends with a colon keeps its last sentence."""
+    """Yield the numbered pieces; an item below a piece that ends with a colon is read after its last sentence.
+
+    That sentence is half a clause: it is judged with each of its items, never alone.
+    """
     leads: list[tuple[int, tuple[int, int]]] = []
-    bounds = [mark.start for mark in marks] + [len(text)]
-    if marks[0].start > 0:
-        opening = (0, marks[0].start)
-        if lead := _lead_in(text, *opening):
-            leads.append((-1, lead))
-        yield Segment(*opening)
-    for mark, end in zip(marks, bounds[1:], strict=True):
-        leads = [(level, lead) for level, lead in leads if level < mark.level]
-        yield Segment(mark.start, end, leads[-1][1] if leads else None)
-        if lead := _lead_in(text, mark.start, end):
-            leads.append((mark.level, lead))
+    pieces = [_Mark(0, -1), *marks] if marks[0].start > 0 else marks
+    ends = [piece.start for piece in pieces[1:]] + [len(text)]
+    levels = [piece.level for piece in pieces[1:]] + [-1]
+    for piece, end, next_level in zip(pieces, ends, levels, strict=True):
+        leads = [(level, lead) for level, lead in leads if level < piece.level]
+        hangs_on = leads[-1][1] if leads else None
+        lead = _lead_in(text, piece.start, end) if next_level > piece.level else None
+        if lead:
+            leads.append((piece.level, lead))
+        yield Segment(piece.start, lead[0] if lead else end, hangs_on)
 
 
 def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

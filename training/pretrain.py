@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import AutoModel, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from training.device import autocast, pick_device
+from training.encoder import load_encoder
 from training.progress import Meter
 from training.texts import read_texts
 
@@ -56,18 +57,6 @@ class MaskedTokenHead(nn.Module):
         """Return logits (positions, pieces) for hidden states (positions, wide)."""
         hidden = self.norm(nn.functional.gelu(self.dense(hidden)))
         return hidden @ embedding.T + self.bias
-
-
-def load_encoder(base: Path | str, layers: int = 0) -> nn.Module:
-    """Load a BERT-like encoder; `layers` > 0 keeps that many, evenly spaced, of those it has."""
-    encoder = AutoModel.from_pretrained(base, add_pooling_layer=False)
-    have = len(encoder.encoder.layer)
-    if 0 < layers < have:
-        kept = [round((i + 1) * have / layers) - 1 for i in range(layers)]
-        encoder.encoder.layer = nn.ModuleList(encoder.encoder.layer[i] for i in kept)
-        encoder.config.num_hidden_layers = layers
-    assert isinstance(encoder, nn.Module)
-    return encoder
 
 
 def tokenise(settings: PretrainSettings, tokenizer: PreTrainedTokenizerFast) -> NDArray[np.int32]:

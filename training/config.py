@@ -1,0 +1,59 @@
+"""Settings of a training run, read from YAML."""
+
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from screening.errors import MingjianError
+
+
+class ConfigError(MingjianError):
+    """The training settings cannot be read."""
+
+
+class TrainConfig(BaseModel):
+    """Settings of a training run; paths are relative to the working folder.
+
+    `layers` 0 keeps all of the base. `extra` are labelled texts of others, trained on but never tested on.
+    `soft_share` is the part of the teacher's probabilities in the target of a distilled student; `unlabelled` texts
+    have the teacher's alone.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base: str
+    layers: Annotated[int, Field(ge=0)] = 0
+    random_weights: bool = False
+    corpus: tuple[Path, ...] = (Path("data/corpus"),)
+    extra: tuple[Path, ...] = ()
+    teacher: tuple[Path, ...] = ()
+    unlabelled: tuple[Path, ...] = ()
+    unlabelled_limit: int = 20_000
+    soft_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    holdout: Annotated[float, Field(ge=0, lt=0.5)] = 0.12
+    seed: int = 7
+    max_tokens: Annotated[int, Field(ge=32, le=512)] = 320
+    epochs: Annotated[int, Field(ge=1)] = 6
+    patience: Annotated[int, Field(ge=1)] = 2
+    batch_rows: Annotated[int, Field(ge=1)] = 16
+    encoder_rate: float = 1.5e-4
+    head_rate: float = 2e-3
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    warm_up: float = 0.1
+    weight_decay: float = 0.01
+    dropout: float = 0.1
+    span_weight: Annotated[float, Field(ge=0)] = 0.1
+    single_reading_weight: Annotated[float, Field(gt=0, le=1)] = 0.6
+    extra_weight: Annotated[float, Field(gt=0, le=1)] = 0.6
+    context_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    positive_weight: Annotated[float, Field(gt=0)] = 1.0
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Read the settings; raises ConfigError with every fault named."""
+    try:
+        return TrainConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, ValidationError, yaml.YAMLError) as error:
+        raise ConfigError(f"训练配置 {path} 有误：{error}") from error

@@ -1,0 +1,121 @@
+"""The corpus: one labelled text a line of a JSONL file."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from screening.errors import MingjianError
+from screening.taxonomy import Kind, load_taxonomy
+from screening.textfile import read_text_file
+
+AUTHORED = "authored"
+
+
+class CorpusError(MingjianError):
+    """A corpus file cannot be read; the message names file and line."""
+
+
+class MarkedWords(BaseModel):
+    """Words of the text, characters start:end, that show a label."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    start: Annotated[int, Field(ge=0)]
+    end: Annotated[int, Field(gt=0)]
+    label: str
+
+
+class Row(BaseModel):
+    """A labelled text.
+
+    `unclear` are codes that careful readers differ on: they are left out of the loss. `source` is "authored" or the
+    address of the page that reports the decided case which the text retells. `readings` counts those who labelled it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: Annotated[str, Field(min_length=1)]
+    text: Annotated[str, Field(min_length=1)]
+    kind: Kind
+    category: str
+    labels: tuple[str, ...]
+    unclear: tuple[str, ...] = ()
+    spans: tuple[MarkedWords, ...] = ()
+    source: str = AUTHORED
+    readings: Annotated[int, Field(ge=1)] = 1
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> "Row":
+        taxonomy = load_taxonomy()
+        for code in (*self.labels, *self.unclear, *(span.label for span in self.spans)):
+            if code not in taxonomy:
+                raise ValueError(f"未知标签 {code}")
+        if both := set(self.labels) & set(self.unclear):
+            raise ValueError(f"标签同时列为确定和存疑：{'、'.join(sorted(both))}")
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("标签重复")
+        for span in self.spans:
+            if not span.start < span.end <= len(self.text):
+                raise ValueError(f"标注范围 {span.start}:{span.end} 超出文本（{len(self.text)} 字）")
+        return self
+
+    @property
+    def group(self) -> str:
+        """What keeps texts of one origin in one split: the retold page, or the text itself."""
+        return self.id if self.source == AUTHORED else self.source
+
+
+def _faults(error: ValidationError) -> str:
+    return "；".join(f"{'.'.join(map(str, e['loc'])) or '整行'}：{e['msg'].removeprefix('Value error, ')}" for e in error.errors())
+
+
+def corpus_files(paths: Iterable[Path]) -> list[Path]:
+    """List the JSONL files among the paths and directly in the folders."""
+    return [file for path in paths for file in (sorted(path.glob("*.jsonl")) if path.is_dir() else [path])]
+
+
+def parse_lines(file: Path) -> Iterator[tuple[int, Row | str]]:
+    """Yield line number and row, or line number and what is wrong with the line."""
+    for number, line in enumerate(read_text_file(file).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            yield number, Row.model_validate(json.loads(line))
+        except json.JSONDecodeError as error:
+            yield number, f"不是有效的 JSON：{error.msg}"
+        except ValidationError as error:
+            yield number, _faults(error)
+
+
+def read_corpus(paths: Iterable[Path]) -> list[Row]:
+    """Read all rows; raises CorpusError at the first bad line."""
+    rows = []
+    for file in corpus_files(paths):
+        for number, row in parse_lines(file):
+            if isinstance(row, str):
+                raise CorpusError(f"{file.name} 第 {number} 行：{row}")
+            rows.append(row)
+    return rows
+
+
+def read_extra(paths: Iterable[Path]) -> list[Row]:
+    """Read labelled texts of others that may be trained on but are no part of the corpus.
+
+    Their lines may lack an id, name doubtful codes `unsure`, and carry further fields, which are dropped.
+    """
+    rows = []
+    known = set(Row.model_fields)
+    for file in corpus_files(paths):
+        for number, line in enumerate(read_text_file(file).splitlines(), 1):
+            fields: dict[str, Any] = json.loads(line)
+            unclear = [*fields.get("unclear", []), *fields.pop("unsure", [])]
+            fields = {name: value for name, value in fields.items() if name in known}
+            fields["labels"] = [code for code in fields["labels"] if code not in unclear]
+            fields["unclear"] = list(dict.fromkeys(unclear))
+            fields["id"] = f"extra-{file.stem}-{number}"
+            rows.append(Row.model_validate(fields))
+    return rows

@@ -1,0 +1,24 @@
+"""Loads the encoders that training starts from."""
+
+from pathlib import Path
+
+from torch import nn
+from transformers import AutoConfig, AutoModel
+
+
+def load_encoder(base: Path | str, layers: int = 0, *, random_weights: bool = False) -> nn.Module:
+    """Load a BERT-like encoder from a folder or by hub name.
+
+    `layers` > 0 keeps that many, evenly spaced, of those it has. `random_weights` keeps only its shape.
+    """
+    if random_weights:
+        encoder = AutoModel.from_config(AutoConfig.from_pretrained(base), add_pooling_layer=False)
+    else:
+        encoder = AutoModel.from_pretrained(base, add_pooling_layer=False)
+    have = len(encoder.encoder.layer)
+    if 0 < layers < have:
+        kept = [round((i + 1) * have / layers) - 1 for i in range(layers)]
+        encoder.encoder.layer = nn.ModuleList(encoder.encoder.layer[i] for i in kept)
+        encoder.config.num_hidden_layers = layers
+    assert isinstance(encoder, nn.Module)
+    return encoder

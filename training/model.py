@@ -1,0 +1,83 @@
+"""The classifier to train: an encoder and a label-wise attention head."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from training.encoder import load_encoder
+
+HEAD_FILE = "head.safetensors"
+LABELS_FILE = "labels.json"
+
+
+class Prediction(NamedTuple):
+    """Logits (rows, labels), contributions and attention (rows, labels, tokens)."""
+
+    logits: Tensor
+    contributions: Tensor
+    attention: Tensor
+
+
+class LabelAttentionHead(nn.Module):
+    """For each label an attention over the text's tokens and a value per token; the logit is the sum of their products.
+
+    After Mullenbach et al. 2018 (arXiv 1802.05695), with the value made a scalar per token, so that each token's part
+    in the logit is known. The norm before it is needed: the encoder's states share a large common direction.
+    """
+
+    def __init__(self, wide: int, labels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(wide)
+        self.query = nn.Parameter(torch.zeros(labels, wide))
+        self.value = nn.Parameter(torch.randn(labels, wide) * 0.02)
+        self.bias = nn.Parameter(torch.full((labels,), -2.0))
+        self.scale = 1 / math.sqrt(wide)
+
+    def forward(self, hidden: Tensor, text_mask: Tensor) -> Prediction:
+        """Return the prediction for hidden states (rows, tokens, wide); `text_mask` marks the tokens that count."""
+        states = self.norm(hidden)
+        scores = (states @ self.query.T * self.scale).transpose(1, 2)
+        scores = scores.masked_fill(text_mask.unsqueeze(1) == 0, -1e4)
+        attention = torch.softmax(scores, dim=-1)
+        contributions = attention * (states @ self.value.T).transpose(1, 2)
+        return Prediction(contributions.sum(-1) + self.bias, contributions, attention)
+
+
+class TextClassifier(nn.Module):
+    """Encoder and head, with the labels in their order."""
+
+    def __init__(self, encoder: nn.Module, labels: tuple[str, ...]) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.labels = labels
+        self.head = LabelAttentionHead(encoder.config.hidden_size, len(labels))  # type: ignore[union-attr, arg-type]
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, text_mask: Tensor) -> Prediction:
+        """Return the prediction for padded pairs (rows, tokens) of context and text."""
+        hidden = self.encoder(
+            input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids
+        ).last_hidden_state
+        return self.head(hidden.float(), text_mask)  # type: ignore[no-any-return]
+
+    def save(self, folder: Path, tokenizer: Path) -> None:
+        """Write encoder, head, labels and tokenizer into a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.encoder.save_pretrained(folder)  # type: ignore[operator]
+        save_file(self.head.state_dict(), folder / HEAD_FILE)
+        (folder / LABELS_FILE).write_text(json.dumps(self.labels), encoding="utf-8")
+        if tokenizer.resolve() != (folder / "tokenizer.json").resolve():
+            shutil.copy(tokenizer, folder / "tokenizer.json")
+
+    @classmethod
+    def load(cls, folder: Path) -> "TextClassifier":
+        """Read what `save` wrote."""
+        labels = tuple(json.loads((folder / LABELS_FILE).read_text(encoding="utf-8")))
+        model = cls(load_encoder(folder), labels)
+        model.head.load_state_dict(load_file(folder / HEAD_FILE))
+        return model

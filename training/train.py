@@ -1,0 +1,275 @@
+"""Fine-tunes a text classifier on the corpus; with a teacher, distils it into a smaller one."""
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Encoding, Tokenizer
+from torch import Tensor, nn
+
+from screening.classifier import Input, length_sorted_batches, load_tokenizer
+from screening.normalise import normalise
+from screening.taxonomy import load_taxonomy
+from training.config import TrainConfig
+from training.corpus import Row, read_corpus, read_extra
+from training.device import autocast, pick_device
+from training.encoder import load_encoder
+from training.examples import Example, Floats, TrainingBatch, encode, example, training_batch, with_less_context
+from training.metrics import Mask, macro_average_precision, quality
+from training.model import Prediction, TextClassifier
+from training.progress import Meter
+from training.split import stratified_folds
+from training.texts import read_texts
+
+EVALUATION_TOKENS = 4096
+LOSS_DIVISOR = 4.0
+CHECKPOINT_INTERVAL_S = 600.0
+PROBE_THRESHOLD = 0.4
+UNLABELLED_CHARS = 200
+BUCKET_BATCHES = 50
+
+
+@dataclass(frozen=True)
+class Corpora:
+    """The rows to learn from, with their weights, and the rows held out for thresholds and calibration."""
+
+    training: list[tuple[Row, float]]
+    held_out: list[Row]
+
+
+def divide(config: TrainConfig) -> Corpora:
+    """Read the corpus and hold a stratified share of it out; the extra texts are all trained on."""
+    rows = read_corpus(config.corpus)
+    folds = round(1 / config.holdout) if config.holdout else 0
+    fold = stratified_folds(rows, folds, config.seed) if folds else [1] * len(rows)
+    training = [
+        (row, 1.0 if row.readings > 1 else config.single_reading_weight)
+        for row, own in zip(rows, fold, strict=True)
+        if own
+    ]
+    training += [(row, config.extra_weight) for row in read_extra(config.extra)]
+    return Corpora(training, [row for row, own in zip(rows, fold, strict=True) if not own])
+
+
+def predict(
+    model: TextClassifier, inputs: Sequence[Input], tokenizer: Tokenizer, title: str = "predict"
+) -> tuple[Floats, list[Floats], list[Encoding]]:
+    """Return logits (texts, labels), contributions (labels, tokens) of each text, and the encodings."""
+    device = next(model.parameters()).device
+    width = len(model.labels)
+    blank = np.zeros(width, dtype=np.float32)
+    items = [Example(item, blank, blank) for item in inputs]
+    encodings = encode(items, tokenizer)
+    logits = np.zeros((len(items), width), dtype=np.float32)
+    contributions: list[Floats] = [blank] * len(items)
+    model.eval()
+    batches = length_sorted_batches([len(encoding.ids) for encoding in encodings], EVALUATION_TOKENS)
+    with torch.inference_mode(), autocast(device), Meter(title, len(items), "texts") as meter:
+        for indices in batches:
+            batch = training_batch([items[i] for i in indices], [encodings[i] for i in indices], tokenizer).to(device)
+            prediction: Prediction = model(**batch.inputs)
+            logits[indices] = prediction.logits.float().cpu().numpy()
+            for row, index in enumerate(indices):
+                length = len(encodings[index].ids)
+                contributions[index] = prediction.contributions[row, :, :length].float().cpu().numpy()
+            meter.advance(len(indices))
+    return logits, contributions, encodings
+
+
+def loss_of(prediction: Prediction, batch: TrainingBatch, config: TrainConfig) -> Tensor:
+    """Binary cross-entropy summed over labels, and for marked words the attention that misses them."""
+    weight = torch.tensor(config.positive_weight, device=batch.targets.device)
+    entropy = nn.functional.binary_cross_entropy_with_logits(
+        prediction.logits.float(), batch.targets, batch.weights, reduction="sum", pos_weight=weight
+    )
+    loss = entropy / len(batch.targets) / LOSS_DIVISOR
+    if config.span_weight and len(batch.marked_at):
+        attention = prediction.attention[batch.marked_at[:, 0], batch.marked_at[:, 1]].float()
+        inside = (attention * batch.marked_tokens).sum(-1)
+        loss = loss - config.span_weight * torch.log(inside + 1e-6).sum() / len(batch.targets)
+    return loss
+
+
+def soften(examples: list[Example], config: TrainConfig, tokenizer: Tokenizer) -> list[Example]:
+    """Mix the mean of the teachers' probabilities into the targets, and add unlabelled texts with theirs alone."""
+    texts = list(read_texts(config.unlabelled))
+    np.random.default_rng(config.seed).shuffle(texts)
+    width = len(examples[0].targets)
+    ones = np.ones(width, dtype=np.float32)
+    new = [
+        Example(Input(normalise(text[:UNLABELLED_CHARS]).text), np.zeros(width, dtype=np.float32), ones)
+        for text in texts[: config.unlabelled_limit]
+    ]
+    inputs = [item.input for item in (*examples, *new)]
+    logits = []
+    for folder in config.teacher:
+        teacher = TextClassifier.load(folder).to(pick_device())
+        logits.append(predict(teacher, inputs, tokenizer, f"teacher {folder.name}")[0])
+    soft = (1 / (1 + np.exp(-np.stack(logits)))).mean(0).astype(np.float32)
+    labelled = [
+        # a label that readers differ on has the teacher's word alone
+        replace(
+            item,
+            targets=np.where(item.weights > 0, (1 - config.soft_share) * item.targets + config.soft_share * own, own),
+            weights=np.where(item.weights > 0, item.weights, item.weights.max()),
+        )
+        for item, own in zip(examples, soft, strict=False)
+    ]
+    return labelled + [replace(item, targets=own) for item, own in zip(new, soft[len(examples) :], strict=True)]
+
+
+class Training:
+    """One run in its folder: the model, its optimiser, and the epoch it has come to; can be resumed."""
+
+    def __init__(self, config: TrainConfig, out: Path) -> None:
+        self.config, self.out = config, out
+        out.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(config.seed)
+        self.device = pick_device()
+        self.tokenizer_file = Path(config.base) / "tokenizer.json"
+        self.tokenizer = load_tokenizer(self.tokenizer_file, config.max_tokens)
+        labels = load_taxonomy().codes
+        corpora = divide(config)
+        self.held_out = [example(row, labels) for row in corpora.held_out]
+        self.examples = [example(row, labels, weight) for row, weight in corpora.training]
+        if config.teacher:
+            self.examples = soften(self.examples, config, self.tokenizer)
+        self.encodings = encode(self.examples, self.tokenizer)
+        encoder = load_encoder(config.base, config.layers, random_weights=config.random_weights)
+        for module in encoder.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = config.dropout
+        self.model = TextClassifier(encoder, labels).to(self.device)
+        self.optimiser = torch.optim.AdamW(self._parameter_groups(), weight_decay=config.weight_decay, eps=1e-6)
+        self.steps = math.ceil(len(self.examples) / config.batch_rows) * config.epochs
+        self.step = self.epoch = 0
+        self.best = -1.0
+        self.history: list[dict[str, float]] = []
+        self.checkpoint = out / "checkpoint.pt"
+        if self.checkpoint.exists():
+            self._resume()
+
+    def _parameter_groups(self) -> list[dict[str, object]]:
+        """Encoder layers learn slower the deeper they lie (layer_decay), the head faster."""
+        config = self.config
+        layers = self.model.encoder.encoder.layer  # type: ignore[union-attr]
+        depth = len(layers)  # type: ignore[arg-type]
+        groups: list[dict[str, object]] = [{"params": list(self.model.head.parameters()), "peak": config.head_rate}]
+        lowest = config.encoder_rate * config.layer_decay**depth
+        groups.append({"params": list(self.model.encoder.embeddings.parameters()), "peak": lowest})  # type: ignore[union-attr]
+        for index, layer in enumerate(layers):  # type: ignore[arg-type]
+            peak = config.encoder_rate * config.layer_decay ** (depth - 1 - index)
+            groups.append({"params": list(layer.parameters()), "peak": peak})
+        return groups
+
+    def _resume(self) -> None:
+        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.epoch, self.best = state["step"], state["epoch"], state["best"]
+        self.history = state["history"]
+
+    def _save_checkpoint(self) -> None:
+        state = {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "epoch": self.epoch,
+            "best": self.best,
+            "history": self.history,
+        }
+        partial = self.checkpoint.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(self.checkpoint)
+
+    def _batches(self) -> list[list[int]]:
+        """Return the epoch's batches: rows of like length together, in random order."""
+        draw = np.random.default_rng((self.config.seed, self.epoch))
+        order = draw.permutation(len(self.examples))
+        rows = self.config.batch_rows
+        bucket = rows * BUCKET_BATCHES
+        batches = []
+        for start in range(0, len(order), bucket):
+            part = sorted(order[start : start + bucket], key=lambda i: len(self.encodings[i].ids))
+            batches += [[int(i) for i in part[first : first + rows]] for first in range(0, len(part), rows)]
+        draw.shuffle(batches)
+        return batches
+
+    def _set_rates(self) -> None:
+        warm = max(1, round(self.steps * self.config.warm_up))
+        share = min((self.step + 1) / warm, (self.steps - self.step) / max(1, self.steps - warm))
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["peak"] * max(share, 0.0)
+
+    def _train_step(self, indices: list[int]) -> float:
+        draw = np.random.default_rng((self.config.seed, self.step, 1))
+        items = [with_less_context(self.examples[i], self.config.context_dropout, draw) for i in indices]
+        batch = training_batch(items, encode(items, self.tokenizer), self.tokenizer).to(self.device)
+        self._set_rates()
+        self.model.train()
+        with autocast(self.device):
+            loss = loss_of(self.model(**batch.inputs), batch, self.config)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        self.step += 1
+        return float(loss.detach())
+
+    def held_out_scores(self) -> tuple[Floats, Floats, Mask]:
+        """Return targets, logits and the mask of known labels of the held-out texts, each (texts, labels)."""
+        logits, _, _ = predict(self.model, [item.input for item in self.held_out], self.tokenizer, "held out")
+        targets = np.stack([item.targets for item in self.held_out])
+        return targets, logits, np.stack([item.weights > 0 for item in self.held_out])
+
+    def _measure(self, loss: float) -> dict[str, float]:
+        """Measure the epoch on the held-out texts (none held out: the loss alone)."""
+        figures = {"epoch": float(self.epoch), "loss": loss}
+        if self.held_out:
+            targets, logits, known = self.held_out_scores()
+            figures["macro_ap"] = macro_average_precision(targets, logits, known)
+            given = 1 / (1 + np.exp(-logits)) >= PROBE_THRESHOLD
+            figures |= asdict(quality(targets, given, known))
+        return figures
+
+    def run(self) -> Path:
+        """Train to the last epoch, or until the macro average precision stops rising; return the best model's folder."""
+        config, folder = self.config, self.out / "model"
+        best_epoch = max((h["epoch"] for h in self.history if h.get("macro_ap") == self.best), default=0.0)
+        saved = time.monotonic()
+        while self.epoch < config.epochs and self.epoch - best_epoch < config.patience:
+            batches = self._batches()
+            done = self.step % len(batches) if self.history or self.step else 0
+            losses = []
+            tokens = sum(len(encoding.ids) for encoding in self.encodings)
+            with Meter(f"epoch {self.epoch + 1}", tokens, "tokens") as meter:
+                for indices in batches[done:]:
+                    losses.append(self._train_step(indices))
+                    size = sum(len(self.encodings[i].ids) for i in indices)
+                    meter.advance(size, f"loss {np.mean(losses[-100:]):.3f}")
+                    if time.monotonic() - saved > CHECKPOINT_INTERVAL_S:
+                        self._save_checkpoint()
+                        saved = time.monotonic()
+            self.epoch += 1
+            figures = self._measure(float(np.mean(losses)))
+            self.history.append(figures)
+            with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(figures) + "\n")
+            score = figures.get("macro_ap", float(self.epoch))
+            if score > self.best:
+                self.best, best_epoch = score, float(self.epoch)
+                self.model.save(folder, self.tokenizer_file)
+            self._save_checkpoint()
+        return folder
+
+
+def train(config: TrainConfig, out: Path) -> Path:
+    """Run or resume a training in the folder `out`; return the folder of the best model."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "config.json").write_text(config.model_dump_json(indent=1), encoding="utf-8")
+    return Training(config, out).run()
