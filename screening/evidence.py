@@ -39,6 +39,7 @@ def evidence_spans(contributions: Floats, offsets: Sequence[tuple[int, int]]) ->
         else:
             runs.append([i])
     spans = [
-        Span(offsets[run[0]][0], offsets[run[-1]][1], float(positive[run[0] : run[-1] + 1].sum()) / total) for run in runs
+        Span(offsets[run[0]][0], offsets[run[-1]][1], float(positive[run[0] : run[-1] + 1].sum()) / total)
+        for run in runs
     ]
     return sorted(spans, key=lambda span: -span.weight)[:MAX_SPANS]

@@ -11,7 +11,9 @@ from opencc import OpenCC
 
 from screening.resources import data_file
 
-HIDDEN = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+HIDDEN = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+)
 HAN = "[\u3400-\u9fff]"
 # Marks that nobody writes between two Chinese characters but to hide the word ("根*治").
 WEDGE = re.compile(f"(?<={HAN})[*^_~|`]+(?={HAN})")
@@ -43,7 +45,11 @@ class Normalised:
 
     def normalised_span(self, start: int, end: int) -> tuple[int, int]:
         """Return the smallest normalised span that covers the original span start:end; (0, 0) where none is left."""
-        inside = [i for i, (first, last) in enumerate(zip(self.starts, self.ends, strict=True)) if first < end and last > start]
+        inside = [
+            i
+            for i, (first, last) in enumerate(zip(self.starts, self.ends, strict=True))
+            if first < end and last > start
+        ]
         return (inside[0], inside[-1] + 1) if inside else (0, 0)
 
 

@@ -121,9 +121,7 @@ class Screener:
             for piece in own
         ]
         outputs = iter(self.classifier.run(inputs))
-        return [
-            self._gather(item, own, [next(outputs) for _ in own]) for item, own in zip(items, pieces, strict=True)
-        ]
+        return [self._gather(item, own, [next(outputs) for _ in own]) for item, own in zip(items, pieces, strict=True)]
 
     def _pieces(self, item: TextInput) -> list[_Piece]:
         if len(item.text) > MAX_CHARS:
@@ -142,10 +140,9 @@ class Screener:
         best = [_Best() for _ in self._labels]
         segments = []
         for piece, output in zip(pieces, outputs, strict=True):
-            values = probabilities(output.logits, self._decisions)
+            values = probabilities(output.logits, self._decisions).tolist()
             found = []
-            for index, decision in enumerate(self._decisions):
-                value = float(values[index])
+            for index, (decision, value) in enumerate(zip(self._decisions, values, strict=True)):
                 best[index].probability = max(best[index].probability, value)
                 if value >= decision.review_threshold:
                     spans = evidence_spans(output.contributions[index], output.offsets)
@@ -154,10 +151,11 @@ class Screener:
                     found.append(decision.label)
             segments.append(SegmentResult(start=piece.start, end=piece.end, labels=tuple(found)))
         findings, review = self._findings(best)
-        values = [entry.probability for entry in best]
         verdict = Verdict.SUSPECTED if findings else Verdict.REVIEW if review else Verdict.CLEAR
         return Screening(
-            score=violation_score(values, [d.threshold for d in self._decisions], [x.weight for x in self._labels]),
+            score=violation_score(
+                [e.probability for e in best], [d.threshold for d in self._decisions], [x.weight for x in self._labels]
+            ),
             verdict=verdict,
             findings=findings,
             review=review,

@@ -137,7 +137,7 @@ def segment(text: str, kind: Kind | None) -> list[Segment]:
         return [Segment(start, end)]
     marks = _marks(text) if kind in ("clause", None) else []
     pieces = _clauses(text, marks) if len(marks) > 1 else iter([Segment(start, end)])
-    segments = []
+    segments: list[Segment] = []
     for piece in pieces:
         for packed in _pack(text, piece):
             first, last = _trim(text, packed.start, packed.end)

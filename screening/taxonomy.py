@@ -99,7 +99,6 @@ class Taxonomy(_Strict):
         return code in self.codes
 
 
-
 def read_taxonomy(path: Path) -> Taxonomy:
     """Read and check a taxonomy file; raises TaxonomyError with every fault named."""
     try:

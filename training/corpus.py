@@ -70,7 +70,9 @@ class Row(BaseModel):
 
 
 def _faults(error: ValidationError) -> str:
-    return "；".join(f"{'.'.join(map(str, e['loc'])) or '整行'}：{e['msg'].removeprefix('Value error, ')}" for e in error.errors())
+    return "；".join(
+        f"{'.'.join(map(str, e['loc'])) or '整行'}：{e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+    )
 
 
 def corpus_files(paths: Iterable[Path]) -> list[Path]:
@@ -102,20 +104,28 @@ def read_corpus(paths: Iterable[Path]) -> list[Row]:
     return rows
 
 
-def read_extra(paths: Iterable[Path]) -> list[Row]:
-    """Read labelled texts of others that may be trained on but are no part of the corpus.
+def _loose_row(file: Path, number: int, line: str) -> Row:
+    """Make a row of a line that may lack an id, names doubtful codes `unsure`, or carries further fields."""
+    try:
+        fields: dict[str, Any] = json.loads(line)
+        unclear = list(dict.fromkeys([*fields.get("unclear", []), *fields.get("unsure", [])]))
+        kept = {name: value for name, value in fields.items() if name in Row.model_fields}
+        labels = [code for code in fields["labels"] if code not in unclear]
+        return Row.model_validate({"id": f"{file.stem}-{number}", **kept, "labels": labels, "unclear": unclear})
+    except ValidationError as error:
+        raise CorpusError(f"{file.name} 第 {number} 行：{_faults(error)}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CorpusError(f"{file.name} 第 {number} 行：不是带 labels 的 JSON 对象") from error
 
-    Their lines may lack an id, name doubtful codes `unsure`, and carry further fields, which are dropped.
+
+def read_loosely(paths: Iterable[Path]) -> list[Row]:
+    """Read labelled texts that are no part of the corpus: a gold file to judge by, or extra texts to train on.
+
+    Raises CorpusError at the first bad line.
     """
-    rows = []
-    known = set(Row.model_fields)
-    for file in corpus_files(paths):
-        for number, line in enumerate(read_text_file(file).splitlines(), 1):
-            fields: dict[str, Any] = json.loads(line)
-            unclear = [*fields.get("unclear", []), *fields.pop("unsure", [])]
-            fields = {name: value for name, value in fields.items() if name in known}
-            fields["labels"] = [code for code in fields["labels"] if code not in unclear]
-            fields["unclear"] = list(dict.fromkeys(unclear))
-            fields["id"] = f"extra-{file.stem}-{number}"
-            rows.append(Row.model_validate(fields))
-    return rows
+    return [
+        _loose_row(file, number, line)
+        for file in corpus_files(paths)
+        for number, line in enumerate(read_text_file(file).splitlines(), 1)
+        if line.strip()
+    ]

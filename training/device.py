@@ -16,7 +16,7 @@ def pick_device() -> torch.device:
 def has_bf16(device: torch.device) -> bool:
     """Tell whether the device computes bf16 natively; emulated bf16 is slower than fp32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     info = Path("/proc/cpuinfo")
     return info.exists() and any(flag in info.read_text(encoding="utf-8") for flag in BF16_FLAGS)
 

@@ -105,5 +105,7 @@ def training_batch(items: Sequence[Example], encodings: Sequence[Encoding], toke
         targets=torch.from_numpy(np.stack([item.targets for item in items])),
         weights=torch.from_numpy(np.stack([item.weights for item in items])),
         marked_at=torch.tensor([(row, label) for row, label, _ in marked], dtype=torch.long).reshape(-1, 2),
-        marked_tokens=torch.from_numpy(np.stack([m for *_, m in marked]) if marked else np.zeros((0, width), np.float32)),
+        marked_tokens=torch.from_numpy(
+            np.stack([m for *_, m in marked]) if marked else np.zeros((0, width), np.float32)
+        ),
     )

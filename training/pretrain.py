@@ -63,7 +63,7 @@ def tokenise(settings: PretrainSettings, tokenizer: PreTrainedTokenizerFast) -> 
     """Return all text as rows of `block` piece ids; passages are shuffled and divided by the separator."""
     cache = settings.out / "blocks.npy"
     if cache.exists():
-        return np.load(cache)
+        return np.asarray(np.load(cache), dtype=np.int32)
     texts = np.array(list(read_texts(settings.texts)), dtype=object)
     np.random.default_rng(settings.seed).shuffle(texts)
     ids: list[NDArray[np.int32]] = []
@@ -169,7 +169,7 @@ class Pretraining:
             states = self.encoder(input_ids=masked).last_hidden_state
             logits = self.head(states[hidden], self.embedding.weight)
             loss = nn.functional.cross_entropy(logits.float(), ids.to(self.device)[hidden])
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimiser.step()
         self.optimiser.zero_grad()
@@ -195,8 +195,13 @@ def pretrain(settings: PretrainSettings) -> Path:
             run.loss = loss if not run.loss else LOSS_MEMORY * run.loss + (1 - LOSS_MEMORY) * loss
             meter.advance(per_step, f"loss {run.loss:.3f}")
             done = run.step * per_step
-            if settings.snapshot_tokens and done // settings.snapshot_tokens > (done - per_step) // settings.snapshot_tokens:
-                run.save_encoder(settings.out / f"encoder-{done // settings.snapshot_tokens * settings.snapshot_tokens}")
+            if (
+                settings.snapshot_tokens
+                and done // settings.snapshot_tokens > (done - per_step) // settings.snapshot_tokens
+            ):
+                run.save_encoder(
+                    settings.out / f"encoder-{done // settings.snapshot_tokens * settings.snapshot_tokens}"
+                )
             if time.monotonic() - saved > CHECKPOINT_INTERVAL_S:
                 run.save_checkpoint()
                 saved = time.monotonic()

@@ -19,12 +19,17 @@ def stratified_folds(rows: Sequence[Row], folds: int, seed: int) -> list[int]:
         groups[row.group].append(index)
     names = list(groups)
     np.random.default_rng(seed).shuffle(names)
-    labels = {name: Counter(x for i in groups[name] for x in rows[i].labels or (f"compliant_{rows[i].kind}",)) for name in names}
+    labels = {
+        name: Counter(x for i in groups[name] for x in rows[i].labels or (f"compliant_{rows[i].kind}",))
+        for name in names
+    }
     total: Counter[str] = sum(labels.values(), Counter())
     wanted = [Counter({label: count / folds for label, count in total.items()}) for _ in range(folds)]
     fold_of: dict[str, int] = {}
     for label, _ in sorted(total.items(), key=lambda item: item[1]):
-        for name in sorted((n for n in names if n not in fold_of and labels[n][label]), key=lambda n: -labels[n][label]):
+        for name in sorted(
+            (n for n in names if n not in fold_of and labels[n][label]), key=lambda n: -labels[n][label]
+        ):
             fold = max(range(folds), key=lambda f: wanted[f][label])
             fold_of[name] = fold
             wanted[fold].subtract(labels[name])

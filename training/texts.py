@@ -20,8 +20,8 @@ def text_files(paths: Iterable[Path]) -> list[Path]:
 def read_texts(paths: Iterable[Path]) -> Iterator[str]:
     """Yield every passage of the files; of a .jsonl file, the field `text` of each line."""
     for file in text_files(paths):
-        opened = lzma.open(file, "rt", encoding="utf-8") if file.suffix == ".xz" else file.open(encoding="utf-8")
-        with opened as lines:
+        packed = file.suffix == ".xz"
+        with lzma.open(file, "rt", encoding="utf-8") if packed else file.open(encoding="utf-8") as lines:
             for line in lines:
                 text = json.loads(line)["text"] if file.suffix == ".jsonl" else line
                 if text.strip():

@@ -16,7 +16,7 @@ from screening.classifier import Input, length_sorted_batches, load_tokenizer
 from screening.normalise import normalise
 from screening.taxonomy import load_taxonomy
 from training.config import TrainConfig
-from training.corpus import Row, read_corpus, read_extra
+from training.corpus import Row, read_corpus, read_loosely
 from training.device import autocast, pick_device
 from training.encoder import load_encoder
 from training.examples import Example, Floats, TrainingBatch, encode, example, training_batch, with_less_context
@@ -32,6 +32,7 @@ CHECKPOINT_INTERVAL_S = 600.0
 PROBE_THRESHOLD = 0.4
 UNLABELLED_CHARS = 200
 BUCKET_BATCHES = 50
+SETTLE_TEXTS = 256
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def divide(config: TrainConfig) -> Corpora:
         for row, own in zip(rows, fold, strict=True)
         if own
     ]
-    training += [(row, config.extra_weight) for row in read_extra(config.extra)]
+    training += [(row, config.extra_weight) for row in read_loosely(config.extra)]
     return Corpora(training, [row for row, own in zip(rows, fold, strict=True) if not own])
 
 
@@ -145,6 +146,7 @@ class Training:
             if isinstance(module, nn.Dropout):
                 module.p = config.dropout
         self.model = TextClassifier(encoder, labels).to(self.device)
+        self._settle_head()
         self.optimiser = torch.optim.AdamW(self._parameter_groups(), weight_decay=config.weight_decay, eps=1e-6)
         self.steps = math.ceil(len(self.examples) / config.batch_rows) * config.epochs
         self.step = self.epoch = 0
@@ -154,8 +156,19 @@ class Training:
         if self.checkpoint.exists():
             self._resume()
 
+    @torch.no_grad()
+    def _settle_head(self) -> None:
+        """Fit the head's norm to the states of a sample of texts."""
+        chosen = np.random.default_rng(self.config.seed).permutation(len(self.examples))[:SETTLE_TEXTS]
+        items = [self.examples[i] for i in chosen]
+        batch = training_batch(items, [self.encodings[i] for i in chosen], self.tokenizer).to(self.device)
+        inputs = dict(batch.inputs)
+        mask = inputs.pop("text_mask")
+        self.model.eval()
+        self.model.head.settle(self.model.encoder(**inputs).last_hidden_state[mask == 1].float())
+
     def _parameter_groups(self) -> list[dict[str, object]]:
-        """Encoder layers learn slower the deeper they lie (layer_decay), the head faster."""
+        """Group the parameters: encoder layers learn slower the deeper they lie, the head faster."""
         config = self.config
         layers = self.model.encoder.encoder.layer  # type: ignore[union-attr]
         depth = len(layers)  # type: ignore[arg-type]
@@ -238,7 +251,7 @@ class Training:
         return figures
 
     def run(self) -> Path:
-        """Train to the last epoch, or until the macro average precision stops rising; return the best model's folder."""
+        """Train to the last epoch, or until the macro average precision stops rising; return its best model."""
         config, folder = self.config, self.out / "model"
         best_epoch = max((h["epoch"] for h in self.history if h.get("macro_ap") == self.best), default=0.0)
         saved = time.monotonic()

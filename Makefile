@@ -1,0 +1,37 @@
+# Each target makes what it needs: a virtual environment of its own, with pip.
+PYTHON ?= python3
+SERVE := .venv-serve
+DEV := .venv
+
+.PHONY: serve test lint bench train clean
+
+$(SERVE)/ready: pyproject.toml
+	$(PYTHON) -m venv $(SERVE)
+	$(SERVE)/bin/pip install --quiet --editable .
+	touch $@
+
+$(DEV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(DEV)
+	$(DEV)/bin/pip install --quiet torch==2.13.0
+	$(DEV)/bin/pip install --quiet --editable '.[train,test,dev]'
+	touch $@
+
+serve: $(SERVE)/ready
+	$(SERVE)/bin/mingjian serve
+
+test: $(DEV)/ready
+	$(DEV)/bin/python -m pytest
+
+lint: $(DEV)/ready
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/mypy
+
+bench: $(DEV)/ready
+	$(DEV)/bin/python -m training.bench
+
+train: $(DEV)/ready
+	$(DEV)/bin/mingjian train --config training/configs/six-layers.yaml --out runs/six-layers
+
+clean:
+	rm -rf $(SERVE) $(DEV) build dist *.egg-info

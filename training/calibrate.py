@@ -1,0 +1,67 @@
+"""Chooses, on held-out texts, how each label's logit becomes a probability and a decision."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from screening.artifact import Decision
+from training.metrics import Mask, Matrix, f1
+
+MIN_POSITIVES = 50
+GRID = np.round(np.arange(0.10, 0.91, 0.02), 2)
+# A label's own counts are joined with this share of the counts of all labels: with few positives of its own its
+# threshold stays near the common one.
+COMMON_SHARE = 0.25
+REVIEW_RATIO = 0.5
+LARGEST_REVIEW = 0.35
+MIN_SLOPE = 0.2
+
+Counts = NDArray[np.float64]
+
+
+def _fit(logits: NDArray[np.float32], truth: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return slope and offset of Platt's scaling (Platt 1999)."""
+    model = LogisticRegression(C=10.0).fit(logits.reshape(-1, 1), truth)
+    return float(model.coef_[0, 0]), float(model.intercept_[0])
+
+
+def _counts(probability: NDArray[np.float64], truth: NDArray[np.bool_]) -> Counts:
+    """Return true positives, false positives and false negatives at each threshold of the grid, (grid, 3)."""
+    given = probability[None, :] >= GRID[:, None]
+    cells = (given & truth, given & ~truth, ~given & truth)
+    return np.stack([cell.sum(1) for cell in cells], axis=1).astype(np.float64)
+
+
+def decide(labels: Sequence[str], targets: Matrix, logits: Matrix, known: Mask) -> tuple[Decision, ...]:
+    """Return the decision rule of each label, from targets, logits and known labels of held-out texts (texts, labels).
+
+    Slope and offset are fitted per label; a label with fewer than 50 positives has those fitted over all labels. The
+    threshold is the one of highest F1, where counts of all labels are mixed in; the review threshold is half of it.
+    """
+    truth = targets > 0.5  # noqa: PLR2004
+    common = _fit(logits[known], truth[known])
+    fits: list[tuple[float, float, bool]] = []
+    tables: list[Counts] = []
+    for index in range(len(labels)):
+        rows = known[:, index]
+        enough = int(truth[rows, index].sum()) >= MIN_POSITIVES
+        slope, offset = _fit(logits[rows, index], truth[rows, index]) if enough else common
+        own = enough and slope >= MIN_SLOPE
+        slope, offset = (slope, offset) if own else common
+        fits.append((slope, offset, own))
+        probability = 1 / (1 + np.exp(-(logits[rows, index].astype(np.float64) * slope + offset)))
+        tables.append(_counts(probability, truth[rows, index]))
+    shared = np.sum(tables, axis=0) * COMMON_SHARE
+    decisions = []
+    for label, (slope, offset, own), table in zip(labels, fits, tables, strict=True):
+        scores = [f1(*row) for row in table + shared]
+        threshold = float(GRID[int(np.argmax(scores))])
+        review = round(min(LARGEST_REVIEW, threshold * REVIEW_RATIO), 3)
+        decisions.append(
+            Decision(
+                label=label, threshold=threshold, review_threshold=review, slope=slope, offset=offset, calibrated=own
+            )
+        )
+    return tuple(decisions)

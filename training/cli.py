@@ -1,0 +1,141 @@
+"""The commands that make and judge a model; they need the `train` extra."""
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, ParamSpec
+
+import typer
+from rich.console import Console
+
+from screening.errors import MingjianError
+
+USAGE_ERROR = 2
+P = ParamSpec("P")
+_console = Console(stderr=True)
+
+data_app = typer.Typer(help="检查语料。", no_args_is_help=True)
+
+
+def _guarded(command: Callable[P, None]) -> Callable[P, None]:
+    """Show what the user can mend as a message, not as a traceback."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except MingjianError as error:
+            _console.print(f"错误：{error}", style="red", markup=False, highlight=False)
+            raise typer.Exit(USAGE_ERROR) from error
+        except ModuleNotFoundError as error:
+            _console.print(
+                f"缺少组件 {error.name}：请安装训练组件（pip install 'mingjian[train]'）", style="red", markup=False
+            )
+            raise typer.Exit(USAGE_ERROR) from error
+
+    return run
+
+
+@data_app.command("validate")
+@_guarded
+def validate_command(
+    paths: Annotated[list[Path], typer.Argument(help="语料文件或文件夹")],
+) -> None:
+    """检查语料：格式、未知标签、标注范围、重复与近似重复、同文异标，并统计数量。有错时退出码为 1。"""
+    from training.validate import validate  # noqa: PLC0415
+
+    report = validate(paths)
+    report.show(Console())
+    raise typer.Exit(1 if report.errors else 0)
+
+
+@_guarded
+def base_command(
+    out: Annotated[Path, typer.Argument(help="输出文件夹")],
+    texts: Annotated[list[Path], typer.Option(help="用于统计词表的文本文件或文件夹，可多次给出")],
+    pieces: Annotated[int, typer.Option(help="词表大小")] = 20_000,
+    source: Annotated[str | None, typer.Option("--from", help="改从模型库名称或文件夹取原始权重")] = None,
+) -> None:
+    """生成基础编码器（multilingual-e5-small，裁剪词表）。"""
+    from training.base import make_base  # noqa: PLC0415
+    from training.texts import read_texts  # noqa: PLC0415
+
+    kept = make_base(out, read_texts(texts), pieces=pieces, source=source)
+    _console.print(f"{out}：保留 {kept} 个词元")
+
+
+@_guarded
+def pretrain_command(
+    base: Annotated[Path, typer.Option(help="基础编码器文件夹")],
+    out: Annotated[Path, typer.Option(help="运行文件夹；再次运行从断点继续")],
+    texts: Annotated[list[Path], typer.Option(help="文本文件或文件夹，可多次给出")],
+    tokens: Annotated[int, typer.Option(help="训练的词元数")] = 3_000_000,
+    snapshot_tokens: Annotated[int, typer.Option(help="每隔多少词元另存一份编码器，0 为不存")] = 0,
+    layers: Annotated[int, typer.Option(help="保留的层数，0 为全部")] = 0,
+) -> None:
+    """在无标注文本上继续预训练基础编码器（掩码词元）。"""
+    from training.pretrain import PretrainSettings, pretrain  # noqa: PLC0415
+
+    settings = PretrainSettings(
+        base=base, out=out, texts=tuple(texts), tokens=tokens, snapshot_tokens=snapshot_tokens, layers=layers
+    )
+    _console.print(str(pretrain(settings)))
+
+
+@_guarded
+def train_command(
+    config: Annotated[Path, typer.Option(help="训练配置（YAML）")],
+    out: Annotated[Path, typer.Option(help="运行文件夹；再次运行从断点继续")],
+    base: Annotated[str | None, typer.Option(help="基础编码器：文件夹或模型库名称，代替配置中的")] = None,
+    extra: Annotated[list[Path] | None, typer.Option(help="另外参与训练的标注文本，可多次给出")] = None,
+) -> None:
+    """训练分类模型。"""
+    from training.config import read_config  # noqa: PLC0415
+    from training.plots import plot_run  # noqa: PLC0415
+    from training.train import Training  # noqa: PLC0415
+
+    settings = read_config(config)
+    changes = {"base": base or settings.base, "extra": tuple(extra or settings.extra)}
+    run = Training(settings.model_copy(update=changes), out)
+    folder = run.run()
+    plot_run(run)
+    _console.print(str(folder))
+
+
+@_guarded
+def package_command(
+    run: Annotated[Path, typer.Argument(help="训练的运行文件夹")],
+    target: Annotated[Path, typer.Argument(help="模型文件夹，其名称即版本号")],
+) -> None:
+    """把训练结果打包成可上线的模型。"""
+    from training.package import package  # noqa: PLC0415
+
+    manifest = package(run, target)
+    _console.print_json(data=manifest.metrics)
+
+
+@_guarded
+def evaluate_command(
+    gold: Annotated[Path, typer.Argument(help="标准答案（JSONL）")],
+    corpus: Annotated[list[Path] | None, typer.Option(help="训练对照模型的语料，默认 data/corpus")] = None,
+    model: Annotated[Path | None, typer.Option(help="模型文件夹，默认用随程序提供的模型")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False,
+) -> None:
+    """在标准答案上评价模型，并与同一语料训练的 TF-IDF 线性模型和关键词表对照。"""
+    from training.evaluate import evaluate  # noqa: PLC0415
+
+    report = evaluate(gold, corpus or [Path("data/corpus")], model)
+    if as_json:
+        print(report.model_dump_json(indent=1))
+    else:
+        report.show(Console())
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands of this module to the program."""
+    app.add_typer(data_app, name="data")
+    app.command("base")(base_command)
+    app.command("pretrain")(pretrain_command)
+    app.command("train")(train_command)
+    app.command("package")(package_command)
+    app.command("evaluate")(evaluate_command)

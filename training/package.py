@@ -1,0 +1,113 @@
+"""Packs a trained classifier into a model artifact: networks, decisions, golden texts, manifest and card."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version as library_version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from screening.artifact import DECISIONS, GOLDEN, MANIFEST, NETWORK, TOKENIZER, Decision, GoldenText, Manifest, sha256
+from screening.classifier import Classifier
+from screening.screener import probabilities
+from training.calibrate import decide
+from training.config import TrainConfig
+from training.corpus import Row, corpus_files
+from training.examples import example
+from training.metrics import quality
+from training.model import TextClassifier
+from training.network import write_network
+from training.parity import compare
+from training.quantise import quantise
+from training.train import divide, predict
+
+GOLDEN_TEXTS = 24
+LIBRARIES = ("torch", "transformers", "onnx", "onnxruntime", "tokenizers", "numpy", "scikit-learn")
+
+
+def data_version(paths: Sequence[Path]) -> str:
+    """Return a short hash of the corpus files' names and contents."""
+    digest = hashlib.sha256()
+    for file in corpus_files(paths):
+        digest.update(file.name.encode() + sha256(file).encode())
+    return digest.hexdigest()[:12]
+
+
+def _commit() -> str:
+    done = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], check=False, capture_output=True, text=True)  # noqa: S607
+    return done.stdout.strip() or "unknown"
+
+
+def _write_json(path: Path, rows: Sequence[BaseModel]) -> None:
+    lines = ",\n".join(row.model_dump_json() for row in rows)
+    path.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+
+
+def _golden(rows: Sequence[Row], classifier: Classifier, decisions: Sequence[Decision]) -> list[GoldenText]:
+    """Choose golden texts, spread evenly over the held-out rows, and note what the shipped network says of them."""
+    step = max(1, len(rows) // GOLDEN_TEXTS)
+    chosen = list(rows[::step])[:GOLDEN_TEXTS]
+    inputs = [example(row, [d.label for d in decisions]).input for row in chosen]
+    golden = []
+    for row, output in zip(chosen, classifier.run(inputs), strict=True):
+        values = probabilities(output.logits, decisions)
+        given = tuple(d.label for d, value in zip(decisions, values, strict=True) if value >= d.threshold)
+        rounded = tuple(round(float(value), 4) for value in values)
+        golden.append(
+            GoldenText(text=row.text, kind=row.kind, category=row.category, labels=given, probabilities=rounded)
+        )
+    return golden
+
+
+def package(run: Path, target: Path) -> Manifest:
+    """Make the artifact `target` of the training run in the folder `run`; its name is the model's version.
+
+    Thresholds and calibration come from the held-out texts as the fp32 model sees them; the parity of torch, ONNX fp32
+    and int8 is measured on held-out texts and edge cases, and stands in the manifest.
+    """
+    config = TrainConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
+    model = TextClassifier.load(run / "model")
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copy(run / "model" / TOKENIZER, target / TOKENIZER)
+    corpora = divide(config)
+    items = [example(row, model.labels) for row in corpora.held_out]
+    full_network = run / "model.fp32.onnx"
+    write_network(model, full_network)
+    quantise(full_network, target / NETWORK)
+    small = Classifier(target / NETWORK, target / TOKENIZER, config.max_tokens)
+    logits, _, _ = predict(model, [item.input for item in items], small.tokenizer, "held out")
+    targets = np.stack([item.targets for item in items])
+    known = np.stack([item.weights > 0 for item in items])
+    decisions = decide(model.labels, targets, logits, known)
+    _write_json(target / DECISIONS, decisions)
+    _write_json(target / GOLDEN, _golden(corpora.held_out, small, decisions))
+    full = Classifier(full_network, target / TOKENIZER, config.max_tokens)
+    parity = compare(model, full, small, decisions, [item.input for item in items])
+    given = probabilities(logits, decisions) >= np.array([d.threshold for d in decisions])
+    metrics: dict[str, Any] = {
+        "held_out_texts": len(items),
+        "training_texts": len(corpora.training),
+        "held_out": quality(targets, given, known).__dict__,
+        "parity": parity.model_dump(),
+    }
+    manifest = Manifest(
+        version=target.name,
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        labels=model.labels,
+        files={name: sha256(target / name) for name in (NETWORK, TOKENIZER, DECISIONS, GOLDEN)},
+        max_tokens=config.max_tokens,
+        base=Path(config.base).name,
+        data_version=data_version(config.corpus),
+        commit=_commit(),
+        libraries={name: library_version(name) for name in LIBRARIES},
+        metrics=metrics,
+    )
+    text = json.dumps(manifest.model_dump(), ensure_ascii=False, indent=1)
+    (target / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    return manifest

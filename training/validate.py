@@ -1,0 +1,120 @@
+"""Checks corpus files: every line's schema, repeats, contradictions; and counts what is there."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from datasketch import MinHash, MinHashLSH
+from rich.console import Console
+from rich.table import Table
+
+from screening.normalise import normalise
+from screening.taxonomy import KINDS, load_taxonomy
+from training.corpus import Row, corpus_files, parse_lines
+
+NEAR = 0.8
+SHINGLE = 3
+PERMUTATIONS = 64
+MOST_SHOWN = 50
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a row stands."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file} 第 {self.line} 行"
+
+
+@dataclass
+class ValidationReport:
+    """Errors must be mended; warnings are to be looked at; counts per label and kind."""
+
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+
+    def show(self, console: Console) -> None:
+        """Print the report."""
+        for title, lines in (("错误", self.errors), ("提示", self.warnings)):
+            for line in lines[:MOST_SHOWN]:
+                console.print(f"{title}：{line}", markup=False, highlight=False)
+            if len(lines) > MOST_SHOWN:
+                console.print(f"……另有 {len(lines) - MOST_SHOWN} 条{title}")
+        console.print(_counts(self.rows))
+        for kind in KINDS:
+            own = [row for row in self.rows if row.kind == kind]
+            compliant = sum(not row.labels for row in own)
+            console.print(f"{kind}：{len(own)} 条，合规 {compliant / max(1, len(own)):.0%}")
+        twice = sum(row.readings > 1 for row in self.rows)
+        console.print(
+            f"共 {len(self.rows)} 条，其中两人以上标注 {twice} 条；错误 {len(self.errors)}，提示 {len(self.warnings)}"
+        )
+
+
+def _counts(rows: Sequence[Row]) -> Table:
+    table = Table(title="各标签数量")
+    for title in ("标签", "名称", "条数", "存疑", "有标注", "类别数"):
+        table.add_column(title)
+    for label in load_taxonomy().labels:
+        own = [row for row in rows if label.code in row.labels]
+        unclear = sum(label.code in row.unclear for row in rows)
+        marked = sum(any(span.label == label.code for span in row.spans) for row in own)
+        categories = len({row.category for row in own})
+        table.add_row(label.code, label.name, *map(str, (len(own), unclear, marked, categories)))
+    return table
+
+
+def _sketch(text: str) -> MinHash:
+    sketch = MinHash(num_perm=PERMUTATIONS, seed=1)
+    sketch.update_batch([text[i : i + SHINGLE].encode() for i in range(max(1, len(text) - SHINGLE + 1))])
+    return sketch
+
+
+def _repeats(placed: Sequence[tuple[Place, Row]], report: ValidationReport) -> None:
+    """Find equal texts (an error), equal texts with other labels, and near repeats (a warning)."""
+    first: dict[tuple[str, str, str], tuple[Place, Row]] = {}
+    near = MinHashLSH(threshold=NEAR, num_perm=PERMUTATIONS)
+    places: dict[str, Place] = {}
+    for number, (place, row) in enumerate(placed):
+        text = "".join(filter(str.isalnum, normalise(row.text).text)) or row.text
+        key = (text, row.kind, row.category)
+        if key in first:
+            other_place, other = first[key]
+            what = "重复" if set(other.labels) == set(row.labels) else "同文异标"
+            report.errors.append(f"{place} 与 {other_place} {what}")
+            continue
+        first[key] = (place, row)
+        sketch = _sketch(text)
+        for name in near.query(sketch)[:1]:
+            report.warnings.append(f"{place} 与 {places[name]} 近似重复")
+        name = str(number)
+        near.insert(name, sketch)
+        places[name] = place
+
+
+def validate(paths: Iterable[Path]) -> ValidationReport:
+    """Check all files together; raises EncodingError for a file of unknown encoding."""
+    report = ValidationReport()
+    placed: list[tuple[Place, Row]] = []
+    ids: dict[str, list[Place]] = defaultdict(list)
+    for file in corpus_files(paths):
+        for number, row in parse_lines(file):
+            place = Place(file.name, number)
+            if isinstance(row, str):
+                report.errors.append(f"{place}：{row}")
+                continue
+            placed.append((place, row))
+            ids[row.id].append(place)
+    for name, where in ids.items():
+        if len(where) > 1:
+            report.errors.append(f"{where[1]}：编号 {name} 已用于 {where[0]}")
+    _repeats(placed, report)
+    report.rows = [row for _, row in placed]
+    counted = Counter(code for row in report.rows for code in row.labels)
+    report.warnings += [f"标签 {code} 没有文本" for code in load_taxonomy().codes if not counted[code]]
+    return report
