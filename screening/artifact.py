@@ -1,4 +1,7 @@
-"""The model artifact: a folder with network, tokenizer, decision rule per label, golden texts and a manifest."""
+"""The model artifact: a folder with network, tokenizer, decision rule per label, golden texts and a manifest.
+
+`encoder.json` is the shape of the encoder, which retraining needs; the weights stand in the network alone.
+"""
 
 import hashlib
 import json
@@ -15,8 +18,9 @@ TOKENIZER = "tokenizer.json"
 DECISIONS = "decisions.json"
 GOLDEN = "golden.json"
 MANIFEST = "manifest.json"
+ENCODER = "encoder.json"
 CARD = "README.md"
-HASHED = (NETWORK, TOKENIZER, DECISIONS, GOLDEN)
+HASHED = (NETWORK, TOKENIZER, DECISIONS, GOLDEN, ENCODER)
 
 
 class ArtifactError(MingjianError):

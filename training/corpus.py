@@ -1,12 +1,14 @@
 """The corpus: one labelled text a line of a JSONL file."""
 
+import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from screening.artifact import sha256
 from screening.errors import MingjianError
 from screening.taxonomy import Kind, load_taxonomy
 from screening.textfile import read_text_file
@@ -129,3 +131,11 @@ def read_loosely(paths: Iterable[Path]) -> list[Row]:
         for number, line in enumerate(read_text_file(file).splitlines(), 1)
         if line.strip()
     ]
+
+
+def data_version(paths: Sequence[Path]) -> str:
+    """Return a short hash of the corpus files' names and contents."""
+    digest = hashlib.sha256()
+    for file in corpus_files(paths):
+        digest.update(file.name.encode() + sha256(file).encode())
+    return digest.hexdigest()[:12]

@@ -9,8 +9,11 @@ from typing import NamedTuple
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel
 
+from screening.artifact import ENCODER, MANIFEST, NETWORK
 from training.encoder import load_encoder
+from training.weights import read_weights
 
 HEAD_FILE = "head.safetensors"
 LABELS_FILE = "labels.json"
@@ -61,6 +64,11 @@ class LabelAttentionHead(nn.Module):
         return Prediction(contributions.sum(-1) + self.bias, contributions, attention)
 
 
+def is_classifier(folder: Path) -> bool:
+    """Tell whether the folder holds a whole classifier: a training run's model, or an artifact."""
+    return (folder / HEAD_FILE).exists() or (folder / NETWORK).exists()
+
+
 class TextClassifier(nn.Module):
     """Encoder and head, with the labels in their order."""
 
@@ -90,8 +98,18 @@ class TextClassifier(nn.Module):
 
     @classmethod
     def load(cls, folder: Path) -> "TextClassifier":
-        """Read what `save` wrote."""
+        """Read what `save` wrote, or a model artifact, whose int8 weights are dequantised."""
+        if (folder / NETWORK).exists():
+            return cls._load_artifact(folder)
         labels = tuple(json.loads((folder / LABELS_FILE).read_text(encoding="utf-8")))
         model = cls(load_encoder(folder), labels)
         model.head.load_state_dict(load_file(folder / HEAD_FILE))
+        return model
+
+    @classmethod
+    def _load_artifact(cls, folder: Path) -> "TextClassifier":
+        labels = tuple(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["labels"])
+        config = AutoConfig.for_model(**json.loads((folder / ENCODER).read_text(encoding="utf-8")))
+        model = cls(AutoModel.from_config(config, add_pooling_layer=False), labels)
+        model.load_state_dict(read_weights(folder / NETWORK))
         return model

@@ -1,4 +1,4 @@
-"""Writes a trained classifier as an ONNX network, and reads the weights of a network back."""
+"""Writes a trained classifier as an ONNX network."""
 
 from pathlib import Path
 
@@ -70,25 +70,3 @@ def write_network(model: TextClassifier, target: Path) -> None:
             node.input[index] = name.removeprefix("model.") if name.startswith("model.") else name
     _name_matrices(network, model)
     onnx.save(network, target)
-
-
-def read_weights(network: Path) -> dict[str, Tensor]:
-    """Return the parameters, by name, that stand in a network, int8 ones dequantised to fp32.
-
-    Retraining starts from them, so that the artifact needs no second copy of its weights.
-    """
-    tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(network).graph.initializer}
-    state: dict[str, Tensor] = {}
-    for name, array in tensors.items():
-        if name.endswith(".T_quantized"):
-            stem = name.removesuffix("_quantized")
-            values = (array.astype(np.float32) - tensors[f"{stem}_zero_point"]) * tensors[f"{stem}_scale"]
-            state[stem.removesuffix(".T")] = torch.from_numpy(values.T.copy())
-        elif name.endswith(".T"):
-            state[name.removesuffix(".T")] = torch.from_numpy(array.T.copy())
-        elif name.endswith("weight.int8"):
-            stem = name.removesuffix(".int8")
-            state[stem] = torch.from_numpy(array.astype(np.float32) * tensors[f"{stem}.scale"])
-        elif name.startswith(("encoder.", "head.")) and not name.endswith((".scale", "_scale", "_zero_point")):
-            state[name] = torch.from_numpy(array.copy())
-    return state

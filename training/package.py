@@ -1,8 +1,6 @@
 """Packs a trained classifier into a model artifact: networks, decisions, golden texts, manifest and card."""
 
-import hashlib
 import json
-import shutil
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,30 +11,34 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from screening.artifact import DECISIONS, GOLDEN, MANIFEST, NETWORK, TOKENIZER, Decision, GoldenText, Manifest, sha256
+from screening.artifact import (
+    DECISIONS,
+    ENCODER,
+    GOLDEN,
+    HASHED,
+    MANIFEST,
+    NETWORK,
+    TOKENIZER,
+    Decision,
+    GoldenText,
+    Manifest,
+    sha256,
+)
 from screening.classifier import Classifier
 from screening.screener import probabilities
 from training.calibrate import decide
 from training.config import TrainConfig
-from training.corpus import Row, corpus_files
+from training.corpus import Row, read_corpus
 from training.examples import example
 from training.metrics import quality
 from training.model import TextClassifier
 from training.network import write_network
 from training.parity import compare
 from training.quantise import quantise
-from training.train import divide, predict
+from training.train import SPLIT_FILE, Split, predict
 
 GOLDEN_TEXTS = 24
 LIBRARIES = ("torch", "transformers", "onnx", "onnxruntime", "tokenizers", "numpy", "scikit-learn")
-
-
-def data_version(paths: Sequence[Path]) -> str:
-    """Return a short hash of the corpus files' names and contents."""
-    digest = hashlib.sha256()
-    for file in corpus_files(paths):
-        digest.update(file.name.encode() + sha256(file).encode())
-    return digest.hexdigest()[:12]
 
 
 def _commit() -> str:
@@ -74,9 +76,11 @@ def package(run: Path, target: Path) -> Manifest:
     config = TrainConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
     model = TextClassifier.load(run / "model")
     target.mkdir(parents=True, exist_ok=True)
-    shutil.copy(run / "model" / TOKENIZER, target / TOKENIZER)
-    corpora = divide(config)
-    items = [example(row, model.labels) for row in corpora.held_out]
+    for source, name in ((TOKENIZER, TOKENIZER), ("config.json", ENCODER)):
+        (target / name).write_bytes((run / "model" / source).read_bytes())
+    split = Split.model_validate_json((run / SPLIT_FILE).read_text(encoding="utf-8"))
+    held_out = split.rows(read_corpus(config.corpus))
+    items = [example(row, model.labels) for row in held_out]
     full_network = run / "model.fp32.onnx"
     write_network(model, full_network)
     quantise(full_network, target / NETWORK)
@@ -86,13 +90,12 @@ def package(run: Path, target: Path) -> Manifest:
     known = np.stack([item.weights > 0 for item in items])
     decisions = decide(model.labels, targets, logits, known)
     _write_json(target / DECISIONS, decisions)
-    _write_json(target / GOLDEN, _golden(corpora.held_out, small, decisions))
+    _write_json(target / GOLDEN, _golden(held_out, small, decisions))
     full = Classifier(full_network, target / TOKENIZER, config.max_tokens)
     parity = compare(model, full, small, decisions, [item.input for item in items])
     given = probabilities(logits, decisions) >= np.array([d.threshold for d in decisions])
     metrics: dict[str, Any] = {
         "held_out_texts": len(items),
-        "training_texts": len(corpora.training),
         "held_out": quality(targets, given, known).__dict__,
         "parity": parity.model_dump(),
     }
@@ -100,10 +103,10 @@ def package(run: Path, target: Path) -> Manifest:
         version=target.name,
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         labels=model.labels,
-        files={name: sha256(target / name) for name in (NETWORK, TOKENIZER, DECISIONS, GOLDEN)},
+        files={name: sha256(target / name) for name in HASHED},
         max_tokens=config.max_tokens,
         base=Path(config.base).name,
-        data_version=data_version(config.corpus),
+        data_version=split.data_version,
         commit=_commit(),
         libraries={name: library_version(name) for name in LIBRARIES},
         metrics=metrics,

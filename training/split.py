@@ -30,7 +30,7 @@ def stratified_folds(rows: Sequence[Row], folds: int, seed: int) -> list[int]:
         for name in sorted(
             (n for n in names if n not in fold_of and labels[n][label]), key=lambda n: -labels[n][label]
         ):
-            fold = max(range(folds), key=lambda f: wanted[f][label])
+            fold = max(range(folds), key=lambda f: (wanted[f][label], wanted[f].total()))
             fold_of[name] = fold
             wanted[fold].subtract(labels[name])
     return [fold_of[row.group] for row in rows]

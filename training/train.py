@@ -9,30 +9,47 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pydantic import BaseModel
 from tokenizers import Encoding, Tokenizer
 from torch import Tensor, nn
+from transformers import AutoTokenizer
 
 from screening.classifier import Input, length_sorted_batches, load_tokenizer
 from screening.normalise import normalise
 from screening.taxonomy import load_taxonomy
-from training.config import TrainConfig
-from training.corpus import Row, read_corpus, read_loosely
+from training.config import ConfigError, TrainConfig
+from training.corpus import Row, data_version, read_corpus, read_loosely
 from training.device import autocast, pick_device
 from training.encoder import load_encoder
 from training.examples import Example, Floats, TrainingBatch, encode, example, training_batch, with_less_context
 from training.metrics import Mask, macro_average_precision, quality
-from training.model import Prediction, TextClassifier
+from training.model import Prediction, TextClassifier, is_classifier
 from training.progress import Meter
 from training.split import stratified_folds
 from training.texts import read_texts
 
 EVALUATION_TOKENS = 4096
 LOSS_DIVISOR = 4.0
+SPLIT_FILE = "split.json"
 CHECKPOINT_INTERVAL_S = 600.0
 PROBE_THRESHOLD = 0.4
 UNLABELLED_CHARS = 200
 BUCKET_BATCHES = 50
 SETTLE_TEXTS = 256
+
+
+class Split(BaseModel):
+    """What a run has held out of which corpus, kept in its folder, so that it is never judged on what it learned."""
+
+    data_version: str
+    held_out: tuple[str, ...]
+
+    def rows(self, corpus: Sequence[Row]) -> list[Row]:
+        """Return the held-out rows; raises ConfigError where the corpus no longer has them."""
+        known = {row.id: row for row in corpus}
+        if missing := [name for name in self.held_out if name not in known]:
+            raise ConfigError(f"语料中已没有留作检验的文本 {missing[0]} 等 {len(missing)} 条")
+        return [known[name] for name in self.held_out]
 
 
 @dataclass(frozen=True)
@@ -80,6 +97,16 @@ def predict(
                 contributions[index] = prediction.contributions[row, :, :length].float().cpu().numpy()
             meter.advance(len(indices))
     return logits, contributions, encodings
+
+
+def base_tokenizer(base: str, out: Path) -> Path:
+    """Return the tokenizer.json of a base folder, or of a hub model, which is written to `out`."""
+    own = Path(base) / "tokenizer.json"
+    if own.exists():
+        return own
+    written = out / "tokenizer.json"
+    AutoTokenizer.from_pretrained(base).backend_tokenizer.save(str(written))
+    return written
 
 
 def loss_of(prediction: Prediction, batch: TrainingBatch, config: TrainConfig) -> Tensor:
@@ -132,21 +159,22 @@ class Training:
         out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
         self.device = pick_device()
-        self.tokenizer_file = Path(config.base) / "tokenizer.json"
+        self.tokenizer_file = base_tokenizer(config.base, out)
         self.tokenizer = load_tokenizer(self.tokenizer_file, config.max_tokens)
         labels = load_taxonomy().codes
         corpora = divide(config)
+        split = Split(data_version=data_version(config.corpus), held_out=tuple(row.id for row in corpora.held_out))
+        (out / SPLIT_FILE).write_text(split.model_dump_json(), encoding="utf-8")
+        (out / "config.json").write_text(config.model_dump_json(indent=1), encoding="utf-8")
         self.held_out = [example(row, labels) for row in corpora.held_out]
         self.examples = [example(row, labels, weight) for row, weight in corpora.training]
         if config.teacher:
             self.examples = soften(self.examples, config, self.tokenizer)
         self.encodings = encode(self.examples, self.tokenizer)
-        encoder = load_encoder(config.base, config.layers, random_weights=config.random_weights)
-        for module in encoder.modules():
+        self.model = self._new_model(labels).to(self.device)
+        for module in self.model.modules():
             if isinstance(module, nn.Dropout):
                 module.p = config.dropout
-        self.model = TextClassifier(encoder, labels).to(self.device)
-        self._settle_head()
         self.optimiser = torch.optim.AdamW(self._parameter_groups(), weight_decay=config.weight_decay, eps=1e-6)
         self.steps = math.ceil(len(self.examples) / config.batch_rows) * config.epochs
         self.step = self.epoch = 0
@@ -156,16 +184,30 @@ class Training:
         if self.checkpoint.exists():
             self._resume()
 
+    def _new_model(self, labels: tuple[str, ...]) -> TextClassifier:
+        """Start from a whole classifier where the base is one, else from an encoder and a new head."""
+        config = self.config
+        base = Path(config.base)
+        if is_classifier(base):
+            model = TextClassifier.load(base)
+            if model.labels != labels:
+                raise ConfigError(f"模型 {base.name} 的标签与分类表不一致，不能作为起点")
+            return model
+        encoder = load_encoder(config.base, config.layers, random_weights=config.random_weights)
+        model = TextClassifier(encoder, labels).to(self.device)
+        self._settle_head(model)
+        return model
+
     @torch.no_grad()
-    def _settle_head(self) -> None:
+    def _settle_head(self, model: TextClassifier) -> None:
         """Fit the head's norm to the states of a sample of texts."""
         chosen = np.random.default_rng(self.config.seed).permutation(len(self.examples))[:SETTLE_TEXTS]
         items = [self.examples[i] for i in chosen]
         batch = training_batch(items, [self.encodings[i] for i in chosen], self.tokenizer).to(self.device)
         inputs = dict(batch.inputs)
         mask = inputs.pop("text_mask")
-        self.model.eval()
-        self.model.head.settle(self.model.encoder(**inputs).last_hidden_state[mask == 1].float())
+        model.eval()
+        model.head.settle(model.encoder(**inputs).last_hidden_state[mask == 1].float())
 
     def _parameter_groups(self) -> list[dict[str, object]]:
         """Group the parameters: encoder layers learn slower the deeper they lie, the head faster."""
@@ -279,10 +321,3 @@ class Training:
                 self.model.save(folder, self.tokenizer_file)
             self._save_checkpoint()
         return folder
-
-
-def train(config: TrainConfig, out: Path) -> Path:
-    """Run or resume a training in the folder `out`; return the folder of the best model."""
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "config.json").write_text(config.model_dump_json(indent=1), encoding="utf-8")
-    return Training(config, out).run()

@@ -1,0 +1,144 @@
+"""The command `mingjian`, as its user runs it."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from service.cli import app
+from tests.conftest import ROOT
+
+BAD = "喝半个月，高血压糖尿病全好了，药都停了"
+GOOD = "营业时间上午九点到晚上九点，周一休息。"
+run = CliRunner()
+
+
+def screen(*arguments, **options):
+    return run.invoke(app, ["screen", *map(str, arguments)], **options)
+
+
+def test_a_text_is_shown_with_its_findings_in_chinese():
+    done = screen(BAD, "--kind", "ad", "--category", "普通食品", env={"COLUMNS": "160"})
+    assert done.exit_code == 1
+    for words in ("违规嫌疑", "非药品宣称疾病防治", "《广告法》第十七条", "广告宣传", "仅为线索"):
+        assert words in done.stdout
+
+
+def test_a_lawful_text_ends_with_zero():
+    done = screen(GOOD, "--kind", "product")
+    assert done.exit_code == 0
+    assert "未见异常" in done.stdout
+
+
+def test_standard_input_and_txt_files(tmp_path):
+    path = tmp_path / "广告.txt"
+    path.write_bytes(BAD.encode("gb18030"))
+    for done in (screen("-", "--json", "--kind", "ad", input=BAD), screen(path, "--json", "--kind", "ad")):
+        assert done.exit_code == 1
+        assert json.loads(done.stdout)["findings"][0]["label"].startswith("ad_")
+
+
+def test_rows_are_answered_one_by_one_and_bad_ones_do_not_stop_the_rest(tmp_path):
+    path = tmp_path / "in.jsonl"
+    rows = [
+        json.dumps({"id": "a", "text": BAD, "kind": "ad", "category": "普通食品", "more": 1}),
+        "{broken",
+        json.dumps({"id": "c", "kind": "ad"}),
+        json.dumps({"id": "d", "text": GOOD, "kind": "poster"}),
+        json.dumps({"id": 5, "text": GOOD}),
+        "[]",
+    ]
+    path.write_text("\n".join(rows), encoding="utf-8")
+    done = screen("--json", path)
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [r["id"] for r in results] == ["a", "2", "c", "d", "5", "6"]
+    assert results[0]["findings"]
+    assert "第 2 行" in results[1]["error"]
+    assert "text 缺少字段" in results[2]["error"]
+    assert "kind 取值无效" in results[3]["error"]
+    assert "error" not in results[4]
+    assert all(r["findings"] == [] for r in results[1:])
+
+
+def test_csv_of_chinese_excel(tmp_path):
+    path = tmp_path / "in.csv"
+    with path.open("w", encoding="gb18030", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows(
+            [["id", "text", "kind"], ["甲", BAD, "ad"], ["乙", f"第一行\n{GOOD}", "product"], ["丙", "", "ad"]]
+        )
+    results = [json.loads(line) for line in screen(path).stdout.splitlines()]
+    assert [r["id"] for r in results] == ["甲", "乙", "丙"]
+    assert results[0]["findings"]
+    assert "text 不能为空" in results[2]["error"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["  "], "文本为空"),
+        (["x", "--kind", "poster"], "来源 'poster' 无效"),
+        (["no-such.jsonl"], "文件不存在"),
+        (["x", "--model", "/nonexistent"], "缺少文件"),
+    ],
+)
+def test_wrong_use_ends_with_two_and_says_why(arguments, words):
+    done = screen(*arguments)
+    assert done.exit_code == 2
+    assert words in done.stderr
+
+
+def test_evaluate_stands_beside_two_baselines(tmp_path):
+    lines = (ROOT / "data/corpus/examples.jsonl").read_text(encoding="utf-8").splitlines()[:60]
+    gold = tmp_path / "gold.jsonl"
+    gold.write_text("\n".join(lines), encoding="utf-8")
+    done = run.invoke(app, ["evaluate", str(gold), "--corpus", str(ROOT / "data/corpus/pilot.jsonl"), "--json"])
+    assert done.exit_code == 0, done.output
+    systems = json.loads(done.stdout)["systems"]
+    assert list(systems) == ["明鉴", "TF-IDF 线性模型", "关键词表"]
+    assert systems["明鉴"]["macro_f1"] > systems["关键词表"]["macro_f1"]
+
+
+def test_the_base_install_needs_neither_torch_nor_transformers():
+    code = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "transformers", "datasets", "sklearn", "onnx", "scipy", "matplotlib"}:
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Block())
+import screening, service.api, service.cli
+from screening import Screener
+from screening.screener import TextInput
+assert Screener.load().screen([TextInput("最终解释权归本店所有", "clause")])[0].findings
+from typer.testing import CliRunner
+done = CliRunner().invoke(service.cli.app, ["train", "--config", "x.yaml", "--out", "y"])
+assert done.exit_code == 2 and "mingjian[train]" in done.stderr, done.output
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_wheel_carries_taxonomy_and_model(tmp_path):
+    import zipfile
+
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
+    subprocess.run(command, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    target = tmp_path / "site"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(target)
+    code = "import screening, sys; assert screening.__file__.startswith(sys.argv[1]); from service.cli import app; app(['screen', '概不退款，最终解释权归本店', '--kind', 'clause', '--json'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(target)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(target)},
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert json.loads(done.stdout)["findings"]

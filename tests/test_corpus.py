@@ -1,0 +1,91 @@
+"""The corpus that ships, and the checks that it must pass."""
+
+import json
+from collections import Counter
+
+import pytest
+from typer.testing import CliRunner
+
+from screening.taxonomy import KINDS, load_taxonomy
+from service.cli import app
+from tests.conftest import ROOT
+from training.corpus import CorpusError, read_corpus
+from training.validate import validate
+
+CORPUS = ROOT / "data/corpus"
+
+
+@pytest.fixture(scope="module")
+def report():
+    return validate([CORPUS])
+
+
+def test_the_corpus_is_sound(report):
+    assert report.errors == []
+
+
+def test_it_is_large_and_varied_enough(report):
+    written = [row for row in report.rows if row.note != "variant"]
+    assert len(written) >= 5000
+    counted = Counter(code for row in written for code in row.labels)
+    assert min(counted[code] for code in load_taxonomy().codes) >= 80
+    for kind in KINDS:
+        own = [row for row in written if row.kind == kind]
+        assert sum(not row.labels for row in own) / len(own) >= 0.4, kind
+
+
+def row(**changes):
+    return {
+        "id": "x1",
+        "text": "概不退款",
+        "kind": "clause",
+        "category": "健身",
+        "labels": ["clause_limit_termination"],
+        **changes,
+    }
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["{"], "第 1 行：不是有效的 JSON"),
+        ([row(labels=["clause_x"])], "未知标签 clause_x"),
+        ([row(kind="poster")], "kind"),
+        ([row(text="")], "text"),
+        ([row(spans=[{"start": 0, "end": 9, "label": "clause_limit_termination"}])], "超出文本"),
+        ([row(), row(id="x2")], "第 2 行 与 rows.jsonl 第 1 行 重复"),
+        ([row(), row(id="x2", labels=[])], "同文异标"),
+        ([row(), row(text="另一条")], "编号 x1"),
+    ],
+)
+def test_faults_are_named_with_their_rows(tmp_path, lines, message):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(
+        "\n".join(line if isinstance(line, str) else json.dumps(line, ensure_ascii=False) for line in lines),
+        encoding="utf-8",
+    )
+    assert any(message in error for error in validate([path]).errors)
+    done = CliRunner().invoke(app, ["data", "validate", str(path)])
+    assert done.exit_code == 1
+
+
+def test_near_repeats_are_pointed_out(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    long = "会员卡一经办理不予退款亦不得转让他人使用请您在办卡之前仔细考虑并阅读本店公示的全部规则"
+    rows = [row(text=long), row(id="x2", text=long + "谢谢")]
+    path.write_text("\n".join(json.dumps(r, ensure_ascii=False) for r in rows), encoding="utf-8")
+    assert any("近似重复" in line for line in validate([path]).warnings)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
+def test_files_of_chinese_offices_are_read(tmp_path, encoding):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(json.dumps(row(), ensure_ascii=False).encode(encoding))
+    assert read_corpus([path])[0].text == "概不退款"
+
+
+def test_the_first_bad_line_stops_a_reader(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(row()) + "\n{}\n", encoding="utf-8")
+    with pytest.raises(CorpusError, match=r"rows.jsonl 第 2 行"):
+        read_corpus([path])

@@ -1,0 +1,140 @@
+"""Training from a tiny BERT-like base with its own tokenizer, up to an artifact that screens."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from screening.artifact import ArtifactError, load_artifact
+from screening.classifier import Input
+from screening.screener import Screener, TextInput
+from screening.taxonomy import load_taxonomy
+from training.config import ConfigError, TrainConfig, read_config
+from training.corpus import read_corpus
+from training.model import TextClassifier
+from training.package import package
+from training.plots import plot_run
+from training.split import stratified_folds
+from training.train import Training, predict
+from training.weights import read_weights
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter warns of what it traces
+
+
+@pytest.fixture(scope="module")
+def config(tiny_base, tiny_corpus) -> TrainConfig:
+    return TrainConfig(base=str(tiny_base), corpus=(tiny_corpus,), epochs=2, holdout=0.2, max_tokens=64, head_rate=1e-2)
+
+
+@pytest.fixture(scope="module")
+def run(config, tmp_path_factory) -> Training:
+    training = Training(config, tmp_path_factory.mktemp("run"))
+    training.run()
+    return training
+
+
+@pytest.fixture(scope="module")
+def artifact(run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    package(run.out, folder)
+    return folder
+
+
+def test_a_run_learns_and_leaves_its_measures(run):
+    lines = [json.loads(line) for line in (run.out / "metrics.jsonl").open(encoding="utf-8")]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert lines[1]["loss"] < lines[0]["loss"]
+    assert {"macro_ap", "macro_f1", "found", "false_alarms"} <= set(lines[0])
+    plot_run(run)
+    assert all(
+        (run.out / name).stat().st_size > 1000 for name in ("loss.png", "precision_recall.png", "reliability.png")
+    )
+
+
+def test_a_killed_run_goes_on_where_it_was(config, tmp_path):
+    first = Training(config, tmp_path)
+    first._train_step(first._batches()[0])
+    first._save_checkpoint()
+    second = Training(config, tmp_path)
+    assert second.step == 1
+    for name, value in first.model.state_dict().items():
+        torch.testing.assert_close(second.model.state_dict()[name], value)
+
+
+def test_the_logit_is_the_sum_of_token_contributions(run):
+    tokenizer = run.tokenizer
+    logits, contributions, _ = predict(run.model, [Input("概不退款，最终解释权归本店", "clause", "健身")], tokenizer)
+    total = contributions[0].sum(-1) + run.model.head.bias.detach().numpy()
+    np.testing.assert_allclose(total, logits[0], rtol=1e-4, atol=1e-4)
+
+
+def test_the_artifact_loads_and_screens(artifact):
+    screener = Screener.load(artifact)
+    (result,) = screener.screen([TextInput("概不退款", "clause", "健身")])
+    assert result.model_version == "tiny"
+    manifest = json.loads((artifact / "manifest.json").read_text(encoding="utf-8"))
+    parity = manifest["metrics"]["parity"]
+    assert parity["fp32_flips"] == 0
+    assert parity["decisions"] == parity["texts"] * 40
+
+
+def test_retraining_can_start_from_the_artifact(artifact, run, config, tmp_path):
+    model = TextClassifier.load(artifact)
+    own = run.model.state_dict()
+    assert set(model.state_dict()) == set(own) == set(read_weights(artifact / "model.onnx"))
+    for name, value in TextClassifier.load(run.out / "model").state_dict().items():
+        assert (model.state_dict()[name] - value).abs().max() <= 0.02 * max(1.0, float(value.abs().max())), name
+    again = Training(config.model_copy(update={"base": str(artifact)}), tmp_path)
+    torch.testing.assert_close(again.model.head.query.detach(), model.head.query.detach())
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "decisions.json", "golden.json", "encoder.json"])
+def test_an_altered_or_missing_file_is_refused(artifact, tmp_path, name):
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for file in artifact.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    with (folder / name).open("ab") as file:
+        file.write(b"\n")
+    with pytest.raises(ArtifactError, match="SHA-256"):
+        load_artifact(folder, load_taxonomy())
+    (folder / name).unlink()
+    with pytest.raises(ArtifactError, match="缺少文件"):
+        load_artifact(folder, load_taxonomy())
+
+
+def test_another_label_order_is_refused(artifact, tmp_path):
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for file in artifact.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["labels"].reverse()
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(ArtifactError, match="标签顺序"):
+        load_artifact(folder, load_taxonomy())
+
+
+def test_folds_keep_one_source_together_and_spread_labels(tiny_corpus):
+    rows = read_corpus([tiny_corpus])
+    fold = stratified_folds(rows, 4, seed=1)
+    where = {}
+    for row, own in zip(rows, fold, strict=True):
+        assert where.setdefault(row.group, own) == own
+    assert max(map(fold.count, range(4))) - min(map(fold.count, range(4))) <= len(rows) // 8
+
+
+def test_a_student_learns_from_its_teacher(run, config, tiny_corpus, tmp_path):
+    changes = {"teacher": (run.out / "model",), "unlabelled": (tiny_corpus,), "unlabelled_limit": 10, "layers": 1}
+    student = Training(config.model_copy(update=changes), tmp_path)
+    assert len(student.model.encoder.encoder.layer) == 1
+    assert len(student.examples) == len(run.examples) + 10
+    assert any(0 < value < 1 for value in student.examples[0].targets)
+
+
+def test_bad_settings_are_named(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("base: x\nepochs: 0\ncolour: red\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"(?s)epochs.*colour"):
+        read_config(path)
