@@ -19,8 +19,9 @@ DECISIONS = "decisions.json"
 GOLDEN = "golden.json"
 MANIFEST = "manifest.json"
 ENCODER = "encoder.json"
+WIDE = "wide.npz"
 CARD = "README.md"
-HASHED = (NETWORK, TOKENIZER, DECISIONS, GOLDEN, ENCODER)
+HASHED = (NETWORK, TOKENIZER, WIDE, DECISIONS, GOLDEN, ENCODER)
 
 
 class ArtifactError(MingjianError):
@@ -85,6 +86,11 @@ class Artifact(BaseModel):
     def network(self) -> Path:
         """The path of the ONNX file."""
         return self.folder / NETWORK
+
+    @property
+    def wide(self) -> Path:
+        """The path of the wide part's weights."""
+        return self.folder / WIDE
 
     @property
     def tokenizer(self) -> Path:

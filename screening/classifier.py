@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from screening.taxonomy import KIND_NAMES, Kind
+from screening.wide import WideModel
 
 BATCH_TOKENS = 2048
 CATEGORY_CHARS = 40
@@ -35,7 +36,8 @@ class Input:
 class Output:
     """Logits (labels,), and contributions (labels, tokens) of the text's tokens at characters offsets (tokens, 2).
 
-    The contributions of a label and its bias add up to its logit.
+    A label's logit is the sum of its contributions, of the closing token's part, of the context's part where there is
+    a wide part, and of a constant.
     """
 
     logits: Floats
@@ -101,9 +103,12 @@ def pad_id(tokenizer: Tokenizer) -> int:
 
 
 class Classifier:
-    """The network in one ONNX Runtime session."""
+    """The network in one ONNX Runtime session, and the wide part beside it where there is one."""
 
-    def __init__(self, network: Path, tokenizer: Path, max_tokens: int, threads: int = 0) -> None:
+    def __init__(
+        self, network: Path, tokenizer: Path, max_tokens: int, threads: int = 0, wide: WideModel | None = None
+    ) -> None:
+        self._wide = wide
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         self.session = ort.InferenceSession(str(network), options, providers=["CPUExecutionProvider"])
@@ -130,5 +135,16 @@ class Classifier:
             for row, (index, encoding) in enumerate(zip(indices, rows, strict=True)):
                 positions = text_positions(encoding)[:-1]
                 offsets = tuple(encoding.offsets[i] for i in positions)
-                outputs[index] = Output(logits[row], contributions[row][:, positions], offsets)
+                output = Output(logits[row], contributions[row][:, positions], offsets)
+                outputs[index] = self._widened(output, inputs[index])
         return [outputs[index] for index in range(len(inputs))]
+
+    def _widened(self, output: Output, item: Input) -> Output:
+        """Add the wide part: its logits, and to each token's part those of the token's characters."""
+        if self._wide is None:
+            return output
+        logits, characters = self._wide.run(item.text, item.context())
+        sums = np.concatenate([np.zeros((len(logits), 1), np.float32), characters.cumsum(axis=1)], axis=1)
+        places = np.array(output.offsets, dtype=np.int64).reshape(-1, 2)
+        own = sums[:, places[:, 1]] - sums[:, places[:, 0]]
+        return Output(output.logits + logits, output.contributions + own, output.offsets)

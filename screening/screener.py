@@ -16,6 +16,7 @@ from screening.resources import shipped_model
 from screening.results import Evidence, Finding, Screening, SegmentResult, Verdict
 from screening.segment import segment
 from screening.taxonomy import Kind, Label, Taxonomy, load_taxonomy
+from screening.wide import WideModel
 
 MAX_CHARS = 200_000
 # Processors round int8 products differently; golden probabilities may move by this much and no more.
@@ -82,7 +83,13 @@ class Screener:
     def __init__(self, artifact: Artifact, taxonomy: Taxonomy, threads: int = 0) -> None:
         self.artifact = artifact
         self.taxonomy = taxonomy
-        self.classifier = Classifier(artifact.network, artifact.tokenizer, artifact.manifest.max_tokens, threads)
+        self.classifier = Classifier(
+            artifact.network,
+            artifact.tokenizer,
+            artifact.manifest.max_tokens,
+            threads,
+            WideModel.load(artifact.wide),
+        )
         self._labels = taxonomy.labels
         self._decisions = artifact.decisions
 
@@ -113,7 +120,7 @@ class Screener:
                 raise ArtifactError(f"模型自检未通过：标准文本的概率偏差达到 {drift:.2f}，本机的运算结果不可靠")
 
     def screen(self, items: Sequence[TextInput]) -> list[Screening]:
-        """Screen texts; results come in the order of the items. Raises TextError where a text is too long."""
+        """Screen texts; results come in the order of the items. Raises TextError where one cannot be read."""
         pieces = [self._pieces(item) for item in items]
         inputs = [
             Input(piece.normalised.text, item.kind, item.category)
@@ -126,6 +133,8 @@ class Screener:
     def _pieces(self, item: TextInput) -> list[_Piece]:
         if len(item.text) > MAX_CHARS:
             raise TextError(f"文本过长：{len(item.text)} 字，上限 {MAX_CHARS} 字")
+        if any("\ud800" <= character <= "\udfff" for character in item.text):
+            raise TextError("文本含有无效字符，请检查编码")
         pieces = []
         for part in segment(item.text, item.kind):
             whole = normalise(item.text[part.start : part.end]).shifted(part.start)

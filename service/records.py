@@ -10,10 +10,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from screening.errors import MingjianError
 from screening.results import Screening
 from screening.screener import MAX_CHARS, TextInput
 from screening.taxonomy import Kind
 from screening.textfile import read_text_file
+
+
+class RecordsError(MingjianError):
+    """The file as a whole cannot be read."""
 
 
 class _Fields(BaseModel):
@@ -82,7 +87,7 @@ def _json_rows(text: str) -> Iterator[Record | Failure]:
             continue
         try:
             fields = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             yield Failure(str(row), row, f"第 {row} 行：不是有效的 JSON")
             continue
         if isinstance(fields, dict):
@@ -92,10 +97,14 @@ def _json_rows(text: str) -> Iterator[Record | Failure]:
 
 
 def read_records(path: Path) -> Iterator[Record | Failure]:
-    """Yield every row of a .jsonl or .csv file, good or bad; raises EncodingError for a file of unknown encoding."""
+    """Yield every row of a .jsonl or .csv file, good or bad; raises EncodingError or RecordsError."""
     text = read_text_file(path)
     if path.suffix.lower() == ".jsonl":
         yield from _json_rows(text)
         return
-    for row, fields in enumerate(csv.DictReader(io.StringIO(text, newline="")), 2):
-        yield _record(row, {name: value for name, value in fields.items() if isinstance(name, str)})
+    csv.field_size_limit(MAX_CHARS * 2)
+    try:
+        for row, fields in enumerate(csv.DictReader(io.StringIO(text, newline="")), 2):
+            yield _record(row, {name: value for name, value in fields.items() if isinstance(name, str)})
+    except csv.Error as error:
+        raise RecordsError(f"文件 {path.name} 不是有效的 CSV，或有单元格超过 {MAX_CHARS * 2} 字") from error

@@ -82,6 +82,7 @@ def test_csv_of_chinese_excel(tmp_path):
         (["  "], "文本为空"),
         (["x", "--kind", "poster"], "来源 'poster' 无效"),
         (["no-such.jsonl"], "文件不存在"),
+        (["退\udcff款"], "无效字符"),
         (["x", "--model", "/nonexistent"], "缺少文件"),
     ],
 )

@@ -79,7 +79,9 @@ def test_a_long_contract_is_judged_clause_by_clause(screener):
     assert [text[segment.start : segment.start + 3] for segment in marked] == ["第六条", "第八条"]
 
 
-def test_too_long_a_text_is_refused(screener):
+def test_a_text_that_cannot_be_read_is_refused(screener):
+    with pytest.raises(TextError, match="无效字符"):
+        screener.screen([TextInput("退\ud800款")])
     with pytest.raises(TextError, match="过长"):
         screener.screen([TextInput("长" * (MAX_CHARS + 1))])
 

@@ -12,7 +12,7 @@ from screening.classifier import Input
 from screening.normalise import normalise
 from training.corpus import Row
 
-TFIDF_THRESHOLD = 0.25
+TFIDF_THRESHOLD = 0.5
 
 # The words that keyword tools list for each label.
 KEYWORDS: dict[str, tuple[str, ...]] = {

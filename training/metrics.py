@@ -33,7 +33,7 @@ class Quality:
 
 def f1(true: float, wrong: float, missed: float) -> float:
     """Return F1 of counts: true positives, false positives, false negatives."""
-    return 2 * true / (2 * true + wrong + missed) if true else 0.0
+    return float(2 * true / (2 * true + wrong + missed)) if true else 0.0
 
 
 def counts(targets: Matrix, given: Mask, known: Mask) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
 from pathlib import Path
@@ -19,23 +20,26 @@ from screening.artifact import (
     MANIFEST,
     NETWORK,
     TOKENIZER,
+    WIDE,
     Decision,
     GoldenText,
     Manifest,
     sha256,
 )
-from screening.classifier import Classifier
+from screening.classifier import Classifier, load_tokenizer
 from screening.screener import probabilities
+from screening.wide import WideModel
 from training.calibrate import decide
 from training.config import TrainConfig
 from training.corpus import Row, read_corpus
 from training.examples import example
-from training.metrics import quality
+from training.metrics import macro_average_precision, quality
 from training.model import TextClassifier
 from training.network import write_network
 from training.parity import compare
 from training.quantise import quantise
-from training.train import SPLIT_FILE, Split, predict
+from training.train import SPLIT_FILE, Split, corpora_of, predict
+from training.wide import best_share, scaled, train_wide, wide_logits
 
 GOLDEN_TEXTS = 24
 LIBRARIES = ("torch", "transformers", "onnx", "onnxruntime", "tokenizers", "numpy", "scikit-learn")
@@ -78,25 +82,43 @@ def package(run: Path, target: Path) -> Manifest:
     target.mkdir(parents=True, exist_ok=True)
     for source, name in ((TOKENIZER, TOKENIZER), ("config.json", ENCODER)):
         (target / name).write_bytes((run / "model" / source).read_bytes())
+    rows = read_corpus(config.corpus)
     split = Split.model_validate_json((run / SPLIT_FILE).read_text(encoding="utf-8"))
-    held_out = split.rows(read_corpus(config.corpus))
+    held_out = split.rows(rows)
+    corpora = corpora_of(config, rows, split.held_out)
     items = [example(row, model.labels) for row in held_out]
+    inputs = [item.input for item in items]
+    targets = np.stack([item.targets for item in items])
+    known = np.stack([item.weights > 0 for item in items])
+    tokenizer = load_tokenizer(target / TOKENIZER, config.max_tokens)
+    network_logits, _, _ = predict(model, inputs, tokenizer, "held out")
+    learned = train_wide([example(row, model.labels, weight) for row, weight in corpora.training])
+    share = best_share(targets, network_logits, wide_logits(learned, inputs), known)
+    wide = scaled(learned, share)
+    wide.save(target / WIDE)
+    wide = WideModel.load(target / WIDE)
+    logits = network_logits + wide_logits(wide, inputs)
+    decisions = decide(model.labels, targets, logits, known)
+    _write_json(target / DECISIONS, decisions)
     full_network = run / "model.fp32.onnx"
     write_network(model, full_network)
     quantise(full_network, target / NETWORK)
-    small = Classifier(target / NETWORK, target / TOKENIZER, config.max_tokens)
-    logits, _, _ = predict(model, [item.input for item in items], small.tokenizer, "held out")
-    targets = np.stack([item.targets for item in items])
-    known = np.stack([item.weights > 0 for item in items])
-    decisions = decide(model.labels, targets, logits, known)
-    _write_json(target / DECISIONS, decisions)
+    full, small = (
+        Classifier(network, target / TOKENIZER, config.max_tokens, wide=wide)
+        for network in (full_network, target / NETWORK)
+    )
     _write_json(target / GOLDEN, _golden(held_out, small, decisions))
-    full = Classifier(full_network, target / TOKENIZER, config.max_tokens)
-    parity = compare(model, full, small, decisions, [item.input for item in items])
-    given = probabilities(logits, decisions) >= np.array([d.threshold for d in decisions])
+    parity = compare(model, wide, full, small, decisions, inputs)
+    thresholds = np.array([d.threshold for d in decisions])
     metrics: dict[str, Any] = {
         "held_out_texts": len(items),
-        "held_out": quality(targets, given, known).__dict__,
+        "training_texts": len(corpora.training),
+        "held_out": asdict(quality(targets, probabilities(logits, decisions) >= thresholds, known)),
+        "held_out_macro_ap": {
+            "network": round(macro_average_precision(targets, network_logits, known), 4),
+            "with_wide": round(macro_average_precision(targets, logits, known), 4),
+        },
+        "wide_share": share,
         "parity": parity.model_dump(),
     }
     manifest = Manifest(

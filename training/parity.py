@@ -8,8 +8,10 @@ from pydantic import BaseModel, ConfigDict
 from screening.artifact import Decision
 from screening.classifier import Classifier, Input
 from screening.screener import probabilities
+from screening.wide import WideModel
 from training.model import TextClassifier
 from training.train import predict
+from training.wide import wide_logits
 
 # Inputs at the edges: nothing, one character, emoji only, more than the network reads, repeated and mixed scripts.
 EDGES = (
@@ -38,12 +40,18 @@ class Parity(BaseModel):
 
 
 def compare(
-    model: TextClassifier, full: Classifier, small: Classifier, decisions: Sequence[Decision], inputs: Sequence[Input]
+    model: TextClassifier,
+    wide: WideModel,
+    full: Classifier,
+    small: Classifier,
+    decisions: Sequence[Decision],
+    inputs: Sequence[Input],
 ) -> Parity:
-    """Run all three on the inputs and the edge cases, and count where their decisions part."""
+    """Run all three, each with the wide part, on the inputs and the edge cases; count where their decisions part."""
     inputs = [*inputs, *EDGES]
     thresholds = np.array([decision.threshold for decision in decisions])
-    reference = probabilities(predict(model, inputs, full.tokenizer, "torch")[0], decisions)
+    logits = predict(model, inputs, full.tokenizer, "torch")[0] + wide_logits(wide, inputs)
+    reference = probabilities(logits, decisions)
     values = [probabilities(np.stack([o.logits for o in c.run(inputs)]), decisions) for c in (full, small)]
     flips = [(value >= thresholds) != (reference >= thresholds) for value in values]
     differences = [float(np.abs(value - reference).max()) for value in values]

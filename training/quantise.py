@@ -42,11 +42,17 @@ def _compress_embedding(model: onnx.ModelProto) -> None:
 
 
 def quantise(source: Path, target: Path) -> None:
-    """Write the int8 network of the fp32 network `source` to `target`."""
+    """Write the int8 network of the fp32 network `source` to `target`; the small head stays in fp32."""
+    head = [
+        node.name
+        for node in onnx.load(source).graph.node
+        if node.op_type == "MatMul" and any(name.startswith("head.") for name in node.input)
+    ]
     quantize_dynamic(
         source,
         target,
         op_types_to_quantize=["MatMul"],
+        nodes_to_exclude=head,
         per_channel=True,
         reduce_range=True,
         weight_type=QuantType.QInt8,

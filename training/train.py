@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -65,13 +65,16 @@ def divide(config: TrainConfig) -> Corpora:
     rows = read_corpus(config.corpus)
     folds = round(1 / config.holdout) if config.holdout else 0
     fold = stratified_folds(rows, folds, config.seed) if folds else [1] * len(rows)
+    return corpora_of(config, rows, {row.id for row, own in zip(rows, fold, strict=True) if not own})
+
+
+def corpora_of(config: TrainConfig, rows: Sequence[Row], held_out: Collection[str]) -> Corpora:
+    """Divide corpus rows by the ids that are held out, and add the extra texts to what is learned from."""
     training = [
-        (row, 1.0 if row.readings > 1 else config.single_reading_weight)
-        for row, own in zip(rows, fold, strict=True)
-        if own
+        (row, 1.0 if row.readings > 1 else config.single_reading_weight) for row in rows if row.id not in held_out
     ]
     training += [(row, config.extra_weight) for row in read_loosely(config.extra)]
-    return Corpora(training, [row for row, own in zip(rows, fold, strict=True) if not own])
+    return Corpora(training, [row for row in rows if row.id in held_out])
 
 
 def predict(

@@ -1,0 +1,51 @@
+import numpy as np
+
+from screening.classifier import Input
+from screening.wide import BUCKETS, TEXT_LENGTHS, TEXT_SEED, WideModel, hash_grams
+from training.examples import Example
+from training.wide import best_share, scaled, train_wide, wide_logits
+
+
+def examples():
+    lawful = ["营业时间九点到九点", "纯棉短袖圆领", "七天内可以退货", "周一休息", "买二送一", "包邮到家"]
+    unlawful = ["概不退款", "本店概不退款", "会员卡概不退款", "学费概不退款"]
+    ones = np.ones(1, dtype=np.float32)
+    return [Example(Input(text, "clause", "店"), ones * (text in unlawful), ones) for text in lawful + unlawful]
+
+
+def test_it_learns_a_phrase_and_points_at_its_characters(tmp_path):
+    model = train_wide(examples())
+    model.save(tmp_path / "wide.npz")
+    model = WideModel.load(tmp_path / "wide.npz")
+    bad, good = wide_logits(model, [Input("押金概不退款哦", "clause", "店"), Input("周一休息", "clause", "店")])
+    assert bad[0] > good[0] + 1
+    _, characters = model.run("押金概不退款哦", "合同条款 店")
+    assert set(np.argsort(-characters[0])[:4]) == {2, 3, 4, 5}
+
+
+def test_characters_and_context_add_up_to_the_logit():
+    model = train_wide(examples())
+    text, context = "学费概不退款退款", "合同条款 店"
+    logits, characters = model.run(text, context)
+    alone, none = model.run("", context)
+    assert none.shape == (1, 0)
+    np.testing.assert_allclose(logits, characters.sum(1) + alone, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(scaled(model, 0.5).run(text, context)[0], logits / 2, rtol=1e-4)
+
+
+def test_grams_are_stable_and_their_lengths_kept_apart():
+    grams = hash_grams("退款😀", TEXT_LENGTHS, TEXT_SEED)
+    assert list(grams.lengths) == [1, 1, 1, 2, 2, 3]
+    assert list(grams.starts) == [0, 1, 2, 0, 1, 0]
+    assert len(set(grams.buckets)) == 6
+    assert all(0 <= bucket < BUCKETS for bucket in grams.buckets)
+    assert hash_grams("退", TEXT_LENGTHS, TEXT_SEED).buckets[0] == grams.buckets[0] == 32309
+
+
+def test_the_share_is_the_one_that_ranks_best():
+    targets = np.array([[1], [0], [0], [1]], dtype=np.float32)
+    network = np.array([[0.1], [0.2], [0.0], [0.3]], dtype=np.float32)
+    wide = np.array([[1], [0], [0], [1]], dtype=np.float32)
+    known = np.ones((4, 1), dtype=bool)
+    assert best_share(targets, network, wide, known) > 0
+    assert best_share(targets, network, -wide, known) == 0
