@@ -18,7 +18,8 @@ class TrainConfig(BaseModel):
 
     `layers` 0 keeps all of the base. `extra` are labelled texts of others, trained on but never tested on.
     `soft_share` is the part of the teacher's probabilities in the target of a distilled student; `unlabelled` texts
-    have the teacher's alone.
+    have the teacher's alone. `split` is the split.json of an earlier run: what it held out stays held out, so that a
+    run which goes on from its model is judged on texts that neither has seen.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -32,6 +33,7 @@ class TrainConfig(BaseModel):
     unlabelled: tuple[Path, ...] = ()
     unlabelled_limit: int = 20_000
     soft_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    split: Path | None = None
     holdout: Annotated[float, Field(ge=0, lt=0.5)] = 0.12
     seed: int = 7
     max_tokens: Annotated[int, Field(ge=32, le=512)] = 320

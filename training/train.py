@@ -63,6 +63,9 @@ class Corpora:
 def divide(config: TrainConfig) -> Corpora:
     """Read the corpus and hold a stratified share of it out; the extra texts are all trained on."""
     rows = read_corpus(config.corpus)
+    if config.split:
+        earlier = Split.model_validate_json(config.split.read_text(encoding="utf-8"))
+        return corpora_of(config, rows, {row.id for row in earlier.rows(rows)})
     folds = round(1 / config.holdout) if config.holdout else 0
     fold = stratified_folds(rows, folds, config.seed) if folds else [1] * len(rows)
     return corpora_of(config, rows, {row.id for row, own in zip(rows, fold, strict=True) if not own})
