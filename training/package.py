@@ -84,6 +84,7 @@ def package(run: Path, target: Path) -> Manifest:
         (target / name).write_bytes((run / "model" / source).read_bytes())
     rows = read_corpus(config.corpus)
     split = Split.model_validate_json((run / SPLIT_FILE).read_text(encoding="utf-8"))
+    (target / SPLIT_FILE).write_text(split.model_dump_json() + "\n", encoding="utf-8")
     held_out = split.rows(rows)
     corpora = corpora_of(config, rows, split.held_out)
     items = [example(row, model.labels) for row in held_out]
