@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from screening.classifier import Floats
 
-RELATIVE_FLOOR = 0.25
+RELATIVE_FLOOR = 0.15
 MAX_SPANS = 3
 MAX_GAP_TOKENS = 1
 
@@ -22,7 +22,7 @@ class Span:
 def evidence_spans(contributions: Floats, offsets: Sequence[tuple[int, int]]) -> list[Span]:
     """Return the spans whose tokens speak most for a label, strongest first.
 
-    `contributions` (tokens,) are the tokens' parts in the logit. Tokens with at least a quarter of the strongest one's
+    `contributions` (tokens,) are the tokens' parts in the logit. Tokens with at least RELATIVE_FLOOR of the strongest one's
     part count; neighbours with at most one weak token between them join into a span. At most three spans are given;
     none where no token speaks for the label.
     """
