@@ -22,9 +22,9 @@ class Span:
 def evidence_spans(contributions: Floats, offsets: Sequence[tuple[int, int]]) -> list[Span]:
     """Return the spans whose tokens speak most for a label, strongest first.
 
-    `contributions` (tokens,) are the tokens' parts in the logit. Tokens with at least RELATIVE_FLOOR of the strongest one's
-    part count; neighbours with at most one weak token between them join into a span. At most three spans are given;
-    none where no token speaks for the label.
+    `contributions` (tokens,) are the tokens' parts in the logit. Tokens with at least RELATIVE_FLOOR of the strongest
+    one's part count; neighbours with at most one weak token between them join into a span. At most three spans are
+    given; none where no token speaks for the label.
     """
     positive = contributions.clip(min=0)
     total = float(positive.sum())
