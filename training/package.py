@@ -31,7 +31,7 @@ from screening.screener import probabilities
 from screening.wide import WideModel
 from training.calibrate import decide
 from training.config import TrainConfig
-from training.corpus import Row, read_corpus
+from training.corpus import Row, data_version, read_corpus
 from training.examples import example
 from training.metrics import macro_average_precision, quality
 from training.model import TextClassifier
@@ -120,6 +120,7 @@ def package(run: Path, target: Path) -> Manifest:
             "with_wide": round(macro_average_precision(targets, logits, known), 4),
         },
         "wide_share": share,
+        "network_data_version": split.data_version,
         "parity": parity.model_dump(),
     }
     manifest = Manifest(
@@ -128,8 +129,8 @@ def package(run: Path, target: Path) -> Manifest:
         labels=model.labels,
         files={name: sha256(target / name) for name in HASHED},
         max_tokens=config.max_tokens,
-        base=Path(config.base).name,
-        data_version=split.data_version,
+        base=config.base_name or Path(config.base).name,
+        data_version=data_version(config.corpus),
         commit=_commit(),
         libraries={name: library_version(name) for name in LIBRARIES},
         metrics=metrics,
