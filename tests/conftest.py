@@ -20,7 +20,8 @@ def screener() -> Screener:
 @pytest.fixture(scope="session")
 def corpus_rows() -> list[dict]:
     """Every eightieth row of the real corpus."""
-    lines = [line for file in sorted((ROOT / "data/corpus").glob("*.jsonl")) for line in file.open(encoding="utf-8")]
+    files = sorted((ROOT / "data/corpus").glob("*.jsonl"))
+    lines = [line for file in files for line in file.read_text(encoding="utf-8").split("\n") if line]
     return [json.loads(line) for line in lines[::80]]
 
 

@@ -42,7 +42,7 @@ def artifact(run, tmp_path_factory):
 
 
 def test_a_run_learns_and_leaves_its_measures(run):
-    lines = [json.loads(line) for line in (run.out / "metrics.jsonl").open(encoding="utf-8")]
+    lines = [json.loads(line) for line in (run.out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
     assert lines[1]["loss"] < lines[0]["loss"]
     assert {"macro_ap", "macro_f1", "found", "false_alarms"} <= set(lines[0])
