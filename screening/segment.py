@@ -128,12 +128,15 @@ def _windows(segment: Segment) -> Iterator[Segment]:
     yield Segment(start, segment.end, segment.lead)
 
 
-def segment(text: str, kind: Kind | None) -> list[Segment]:
-    """Cut a text into segments; every character but outer white space lies in at least one. Empty for a blank text."""
+def segment(text: str, kind: Kind | None, whole_chars: int = WHOLE_CHARS) -> list[Segment]:
+    """Cut a text into segments; every character but outer white space lies in at least one. Empty for a blank text.
+
+    A text of up to `whole_chars` is left whole.
+    """
     start, end = _trim(text, 0, len(text))
     if start == end:
         return []
-    if end - start <= WHOLE_CHARS:
+    if end - start <= whole_chars:
         return [Segment(start, end)]
     marks = _marks(text) if kind in ("clause", None) else []
     pieces = _clauses(text, marks) if len(marks) > 1 else iter([Segment(start, end)])

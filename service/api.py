@@ -1,48 +1,52 @@
-"""The HTTP service, in its smallest form: one screening endpoint and a health check."""
+"""The HTTP service: puts settings, runtime, security and routes together."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated
 
-from fastapi import FastAPI, Request
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
 
-from screening.results import Screening
-from screening.screener import MAX_CHARS, Screener, TextInput
-from screening.taxonomy import Kind
+from service import problems
+from service.routes import documents, jobs, leads, screenings, system
+from service.runtime import Runtime
+from service.security import BodyLimit, Companion, Gate
+from service.settings import Settings, load_settings
+
+DESCRIPTION = """读取广告、格式条款和商品信息，指出其中的违法线索：标签、显示线索的词句、法律依据、检查记录表的对应行。
+
+线索供执法人员核查，不是认定。除 `/healthz`、`/readyz`、`/metrics` 外，请求须在 `Authorization: Bearer` 头中带接口密钥。
+出错时返回 RFC 9457 格式的说明。
+"""
 
 
-class ScreeningRequest(BaseModel):
-    """要筛查的文本及其来源、类别。"""
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Make the application; the model loads and jobs go on when it starts."""
+    settings = settings or load_settings()
+    settings.check()
 
-    model_config = ConfigDict(extra="forbid")
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        runtime = Runtime(settings)
+        app.state.runtime = runtime
+        await run_in_threadpool(runtime.start)
+        try:
+            yield
+        finally:
+            await run_in_threadpool(runtime.stop)
 
-    text: Annotated[str, Field(min_length=1, max_length=MAX_CHARS, description="要筛查的文本")]
-    kind: Annotated[
-        Kind | None, Field(description="来源：ad 广告、clause 合同条款、product 商品信息；不知道时不填")
-    ] = None
-    category: Annotated[str, Field(max_length=100, description="商品或服务类别，如“普通食品”")] = ""
-
-
-@asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    app.state.screener = await run_in_threadpool(Screener.load)
-    yield
-
-
-def create_app() -> FastAPI:
-    """Make the application; the model loads when it starts."""
-    app = FastAPI(title="明鉴", description="识别广告、格式条款和商品信息中的违法线索。", lifespan=_lifespan)
-
-    @app.post("/v1/screenings", summary="筛查一段文本")
-    def screen(request: Request, body: ScreeningRequest) -> Screening:
-        screener: Screener = request.app.state.screener
-        (result,) = screener.screen([TextInput(body.text, body.kind, body.category)])
-        return result
-
-    @app.get("/healthz", summary="服务是否可用")
-    def health(request: Request) -> dict[str, str]:
-        return {"status": "ok", "model_version": request.app.state.screener.version}
-
+    app: FastAPI = FastAPIOffline(
+        title="明鉴",
+        version="1",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        responses=problems.RESPONSES,
+    )
+    app.state.gate = Gate()
+    for module in (screenings, documents, jobs, leads, system):
+        app.include_router(module.router)
+    problems.install(app)
+    app.add_middleware(BodyLimit, ordinary=settings.max_body_bytes, upload=settings.max_upload_bytes)
+    app.add_middleware(Companion)
     return app

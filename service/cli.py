@@ -1,17 +1,24 @@
 """The command `mingjian`: screening, and the commands that make and judge a model."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import track
+from rich.table import Table
+from sqlalchemy.orm import Session
 
 from screening.errors import MingjianError
 from screening.screener import Screener, TextInput
 from screening.taxonomy import Kind
 from service.records import Failure, read_records
+from service.settings import Settings, load_settings
+from service.storage.database import Database
+from service.storage.keys import Scope, create_key, list_keys, revoke_key
 from service.terminal import show
 from training.cli import add_commands
 
@@ -21,16 +28,40 @@ CHUNK = 256
 INTERRUPTED = 130
 
 app = typer.Typer(name="mingjian", help="明鉴：识别广告、格式条款和商品信息中的违法线索。", no_args_is_help=True)
+keys = typer.Typer(help="管理接口密钥。", no_args_is_help=True)
+config = typer.Typer(help="查看设置。", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+app.add_typer(config, name="config")
 add_commands(app)
 _console = Console(stderr=True)
 
 
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    """End with the usage status, and the reason, where a known error is raised."""
+    try:
+        yield
+    except MingjianError as error:
+        _console.print(f"错误：{error}", style="red", markup=False, highlight=False)
+        raise typer.Exit(USAGE_ERROR) from error
+
+
+@contextmanager
+def _database() -> Iterator[Session]:
+    """Open the service's database for one command."""
+    database = Database(load_settings().database())
+    database.migrate()
+    with database.session() as session:
+        yield session
+    database.close()
+
+
 def _is_records(name: str) -> bool:
-    return name.lower().endswith((".jsonl", ".csv"))
+    return name.lower().endswith((".jsonl", ".csv", ".xlsx", ".parquet", ".zip"))
 
 
 def _screen_records(screener: Screener, path: Path) -> bool:
-    """Screen each row of a JSONL or CSV file and print one JSON object per row; tell whether anything was found."""
+    """Screen each row of a file of texts and print one JSON object per row; tell whether anything was found."""
     records = list(read_records(path))
     found = False
     chunks = [records[i : i + CHUNK] for i in range(0, len(records), CHUNK)]
@@ -60,7 +91,11 @@ def _text_of(argument: str) -> str:
 @app.command("screen")
 def screen_command(
     source: Annotated[
-        str, typer.Argument(help="要筛查的文本；- 表示标准输入；或 .txt、.jsonl、.csv 文件", metavar="文本")
+        str,
+        typer.Argument(
+            help="要筛查的文本；- 表示标准输入；或 .txt、.jsonl、.csv、.xlsx、.parquet 文件，或文件的 .zip",
+            metavar="文本",
+        ),
     ],
     kind: Annotated[str, typer.Option(help="来源：ad 广告、clause 合同条款、product 商品信息，默认不指定")] = "auto",
     category: Annotated[str, typer.Option(help="商品或服务类别，如“普通食品”")] = "",
@@ -68,7 +103,7 @@ def screen_command(
     model: Annotated[Path | None, typer.Option(help="模型文件夹，默认用随程序提供的模型")] = None,
 ) -> None:
     """筛查一段文本或一个文件。退出码：0 未见异常，1 有线索，2 用法有误。"""
-    try:
+    with _errors_told():
         hint = kind_of(kind)
         records = _is_records(source)
         if records and not Path(source).is_file():
@@ -86,9 +121,6 @@ def screen_command(
                 print(result.model_dump_json())
             else:
                 show(Console(), text, result)
-    except MingjianError as error:
-        _console.print(f"错误：{error}", style="red", markup=False, highlight=False)
-        raise typer.Exit(USAGE_ERROR) from error
     raise typer.Exit(FOUND if found else 0)
 
 
@@ -104,12 +136,61 @@ def kind_of(name: str) -> Kind | None:
 
 @app.command("serve")
 def serve_command(
-    host: Annotated[str, typer.Option(help="监听地址")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="端口")] = 8000,
+    host: Annotated[str | None, typer.Option(help="监听地址，默认 127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="端口，默认 8000")] = None,
 ) -> None:
-    """启动 HTTP 服务。"""
-    import uvicorn  # noqa: PLC0415 - the web server loads only where it is needed
+    """启动 HTTP 服务。设置见 mingjian config show。"""
+    from service.server import serve  # noqa: PLC0415 - the web server loads only where it is needed
 
-    from service.api import create_app  # noqa: PLC0415
+    with _errors_told():
+        given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+        serve(load_settings().model_copy(update=given))
 
-    uvicorn.run(create_app(), host=host, port=port, log_level="info", access_log=False)
+
+@app.command("worker")
+def worker_command() -> None:
+    """只处理批量任务，不监听端口；可在多台机器上与服务共用一个 PostgreSQL。"""
+    from service.server import work  # noqa: PLC0415
+
+    with _errors_told():
+        work(load_settings())
+
+
+@keys.command("create")
+def create_key_command(
+    name: Annotated[str, typer.Argument(help="名称，如使用方的名字")],
+    scope: Annotated[list[Scope], typer.Option(help="权限，可多次给出：screen、jobs、cases、admin")],
+) -> None:
+    """生成接口密钥。密钥只显示这一次。"""
+    with _errors_told(), _database() as session:
+        print(create_key(session, name, scope))
+
+
+@keys.command("list")
+def list_keys_command() -> None:
+    """列出全部密钥（不含密钥本身）。"""
+    table = Table("名称", "权限", "生成时间（UTC）", "停用时间（UTC）")
+    with _errors_told(), _database() as session:
+        for key in list_keys(session):
+            times = (f"{moment:%Y-%m-%d %H:%M}" if moment else "" for moment in (key.created_at, key.revoked_at))
+            table.add_row(key.name, key.scopes, *times)
+    Console().print(table)
+
+
+@keys.command("revoke")
+def revoke_key_command(name: Annotated[str, typer.Argument(help="名称")]) -> None:
+    """停用密钥。"""
+    with _errors_told(), _database() as session:
+        revoke_key(session, name)
+    print(f"已停用 {name}")
+
+
+@config.command("show")
+def show_config_command() -> None:
+    """显示全部设置及其来源的环境变量；密码不显示。"""
+    table = Table("环境变量", "值", "说明")
+    with _errors_told():
+        settings = load_settings()
+        for name, field in Settings.model_fields.items():
+            table.add_row(f"MINGJIAN_{name.upper()}", str(getattr(settings, name)), field.description)
+    Console().print(table)

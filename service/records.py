@@ -1,11 +1,11 @@
-"""Reads the rows of a JSONL or CSV file of texts, and writes their results."""
+"""Reads the rows of a file of texts (JSONL, CSV, xlsx, parquet, a zip of documents), and writes their results."""
 
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,11 +14,38 @@ from screening.errors import MingjianError
 from screening.results import Screening
 from screening.screener import MAX_CHARS, TextInput
 from screening.taxonomy import Kind
-from screening.textfile import read_text_file
+from screening.textfile import decode
+from service.documents.archive import open_archive, read_entry
+from service.documents.model import DocumentError, Limits
+from service.documents.office import sheet_rows
+from service.documents.parse import parse_document
+
+PARQUET_ROWS = 1000
 
 
 class RecordsError(MingjianError):
     """The file as a whole cannot be read."""
+
+
+# Columns and kinds may be named in Chinese.
+COLUMNS = {
+    "编号": "id",
+    "文本": "text",
+    "内容": "text",
+    "正文": "text",
+    "来源": "kind",
+    "类型": "kind",
+    "类别": "category",
+}
+KINDS = {
+    "广告": "ad",
+    "合同条款": "clause",
+    "条款": "clause",
+    "商品信息": "product",
+    "商品": "product",
+    "auto": None,
+    "": None,
+}
 
 
 class _Fields(BaseModel):
@@ -34,9 +61,10 @@ class _Fields(BaseModel):
 
 @dataclass(frozen=True)
 class Record:
-    """A row that can be screened."""
+    """A row that can be screened; `row` is its place in the file."""
 
     id: str
+    row: int
     item: TextInput
 
     def to_json(self, result: Screening) -> str:
@@ -68,17 +96,18 @@ def _why(error: ValidationError) -> str:
     return "；".join(faults)
 
 
-def _record(row: int, fields: dict[str, Any]) -> Record | Failure:
-    given = {"id": str(row), **{name: value for name, value in fields.items() if value is not None}}
-    if given.get("kind") in ("", "auto"):
-        given["kind"] = None
+def _record(row: int, fields: Mapping[str, Any]) -> Record | Failure:
+    given = {COLUMNS.get(name.strip(), name.strip()): value for name, value in fields.items() if value is not None}
+    given.setdefault("id", str(row))
+    if isinstance(kind := given.get("kind"), str):
+        given["kind"] = KINDS.get(kind.strip(), kind)
     try:
         checked = _Fields.model_validate(given)
     except ValidationError as error:
         return Failure(str(given["id"]), row, f"第 {row} 行：{_why(error)}")
     if not checked.text.strip():
         return Failure(checked.id, row, f"第 {row} 行：text 不能为空")
-    return Record(checked.id, TextInput(checked.text, checked.kind, checked.category))
+    return Record(checked.id, row, TextInput(checked.text, checked.kind, checked.category))
 
 
 def _json_rows(text: str) -> Iterator[Record | Failure]:
@@ -96,15 +125,72 @@ def _json_rows(text: str) -> Iterator[Record | Failure]:
             yield Failure(str(row), row, f"第 {row} 行：不是 JSON 对象")
 
 
-def read_records(path: Path) -> Iterator[Record | Failure]:
-    """Yield every row of a .jsonl or .csv file, good or bad; raises EncodingError or RecordsError."""
-    text = read_text_file(path)
-    if path.suffix.lower() == ".jsonl":
-        yield from _json_rows(text)
-        return
+def _csv_rows(text: str, name: str) -> Iterator[Record | Failure]:
     csv.field_size_limit(MAX_CHARS * 2)
     try:
         for row, fields in enumerate(csv.DictReader(io.StringIO(text, newline="")), 2):
-            yield _record(row, {name: value for name, value in fields.items() if isinstance(name, str)})
+            yield _record(row, {column: value for column, value in fields.items() if isinstance(column, str)})
     except csv.Error as error:
-        raise RecordsError(f"文件 {path.name} 不是有效的 CSV，或有单元格超过 {MAX_CHARS * 2} 字") from error
+        raise RecordsError(f"文件 {name} 不是有效的 CSV，或有单元格超过 {MAX_CHARS * 2} 字") from error
+
+
+def _xlsx_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
+    rows = sheet_rows(data, limits)
+    header = ["" if cell is None else str(cell) for cell in next(rows, ())]
+    for row, cells in enumerate(rows, 2):
+        if any(cell is not None for cell in cells):
+            yield _record(row, dict(zip(header, cells, strict=False)))
+
+
+def _parquet_rows(data: bytes) -> Iterator[Record | Failure]:
+    import pyarrow as pa  # noqa: PLC0415 - large, and needed for this format alone
+    from pyarrow import parquet  # noqa: PLC0415
+
+    row = 0
+    try:
+        for batch in parquet.ParquetFile(pa.BufferReader(data)).iter_batches(PARQUET_ROWS):
+            for fields in batch.to_pylist():
+                row += 1
+                yield _record(row, fields)
+    except (pa.ArrowException, OSError) as error:
+        raise RecordsError("Parquet 文件已损坏，无法读取") from error
+
+
+def _zip_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
+    """Yield each document of an archive as one text."""
+    archive = open_archive(data, limits)
+    names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+    unpacked = 0
+    for row, name in enumerate(names, 1):
+        try:
+            content = read_entry(archive, name, limits)
+            unpacked += len(content)
+            if unpacked > limits.unpacked_bytes:
+                raise RecordsError("压缩文件解开后过大")
+            text = parse_document(name, content, limits).text
+        except DocumentError as error:
+            yield Failure(name, row, f"{name}：{error}")
+            continue
+        yield _record(row, {"id": name, "text": text})
+
+
+def read_upload(name: str, data: bytes, limits: Limits) -> Iterator[Record | Failure]:
+    """Yield every row of an upload, good or bad; raises EncodingError, RecordsError or DocumentError."""
+    match PurePath(name).suffix.lower():
+        case ".jsonl":
+            yield from _json_rows(decode(data, name))
+        case ".csv":
+            yield from _csv_rows(decode(data, name), name)
+        case ".xlsx":
+            yield from _xlsx_rows(data, limits)
+        case ".parquet":
+            yield from _parquet_rows(data)
+        case ".zip":
+            yield from _zip_rows(data, limits)
+        case other:
+            raise RecordsError(f"不支持的文件格式 {other or '（无扩展名）'}，支持 jsonl、csv、xlsx、parquet、zip")
+
+
+def read_records(path: Path) -> Iterator[Record | Failure]:
+    """Yield every row of a file, good or bad; raises as `read_upload` does."""
+    yield from read_upload(path.name, path.read_bytes(), Limits())

@@ -5,6 +5,7 @@ import re
 import shlex
 
 import pytest
+from docx import Document
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
@@ -12,6 +13,7 @@ from screening.resources import shipped_model
 from screening.taxonomy import load_taxonomy
 from service.api import create_app
 from service.cli import app
+from service.settings import Settings
 from tests.conftest import ROOT
 
 READMES = ("README.md", "README.zh-CN.md")
@@ -29,12 +31,28 @@ def test_the_example_text_gives_a_finding(name):
     assert "违规嫌疑" in done.stdout
 
 
-def test_the_curl_example_works():
-    match = re.search(r"-d '(.*?)'", blocks("README.md"), re.DOTALL)
-    assert match
-    with TestClient(create_app()) as client:
-        answer = client.post("/v1/screenings", json=json.loads(match[1]))
-    assert answer.json()["findings"][0]["label"] == "clause_sole_interpretation"
+@pytest.mark.parametrize("name", READMES)
+def test_the_curl_examples_work(name, tmp_path):
+    examples = re.findall(r"^curl (.*?)$", blocks(name).replace("\\\n", " "), re.MULTILINE)
+    assert len(examples) == 3
+    terms = Document()
+    terms.add_paragraph("会员卡一经售出，概不退款。")
+    with TestClient(create_app(Settings(data_folder=tmp_path, auth="off"))) as client:
+        for example in examples:
+            words = shlex.split(example)
+            path = words[1].removeprefix("http://127.0.0.1:8000")
+            if "-d" in words:
+                answer = client.post(path, json=json.loads(words[words.index("-d") + 1]))
+                assert answer.json()["findings"][0]["label"] == "clause_sole_interpretation"
+                continue
+            form = dict(words[n + 1].split("=", 1) for n, word in enumerate(words) if word == "-F")
+            name = form.pop("file").removeprefix("@")
+            if name.endswith(".docx"):
+                terms.save(tmp_path / name)
+            else:
+                (tmp_path / name).write_text('{"id": "1", "text": "概不退款"}\n', encoding="utf-8")
+            answer = client.post(path, files={"file": (name, (tmp_path / name).read_bytes())}, data=form)
+            assert answer.status_code in (201, 202), answer.text
 
 
 @pytest.mark.parametrize("name", READMES)

@@ -1,0 +1,24 @@
+# The service, or with the command "worker" a worker on jobs. Nothing is downloaded when it runs.
+FROM python:3.12-slim AS build
+WORKDIR /source
+COPY pyproject.toml README.md LICENSE NOTICE build_hook.py ./
+COPY screening screening
+COPY service service
+COPY training training
+COPY data/taxonomy.yaml data/evasions.yaml data/
+COPY models models
+RUN pip install --no-cache-dir --prefix=/install .
+
+FROM python:3.12-slim
+# What the recogniser of screenshots is linked against.
+RUN apt-get update && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --create-home --home-dir /var/lib/mingjian mingjian
+COPY --from=build /install /usr/local
+USER mingjian
+WORKDIR /var/lib/mingjian
+ENV MINGJIAN_HOST=0.0.0.0 MINGJIAN_DATA_FOLDER=/var/lib/mingjian/data MINGJIAN_LOG_FORMAT=json
+VOLUME /var/lib/mingjian/data
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz', timeout=2)"]
+ENTRYPOINT ["mingjian"]
+CMD ["serve"]

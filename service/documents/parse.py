@@ -1,0 +1,66 @@
+"""Chooses the parser of a document by its name, and checks that the content is what the name says."""
+
+from collections.abc import Callable
+from pathlib import PurePosixPath
+
+from service.documents.model import Document, DocumentError, Limits
+from service.documents.office import parse_docx
+from service.documents.pdf import parse_pdf
+from service.documents.plain import parse_html, parse_markdown, parse_text
+from service.documents.recognition import parse_picture
+from service.documents.table import parse_csv, parse_xlsx
+
+Parser = Callable[[str, bytes, Limits], Document]
+PARSERS: dict[str, Parser] = {
+    ".docx": parse_docx,
+    ".pdf": parse_pdf,
+    ".html": parse_html,
+    ".htm": parse_html,
+    ".txt": parse_text,
+    ".md": parse_markdown,
+    ".xlsx": parse_xlsx,
+    ".csv": parse_csv,
+    ".png": parse_picture,
+    ".jpg": parse_picture,
+    ".jpeg": parse_picture,
+}
+SIGNS: dict[str, tuple[bytes, ...]] = {
+    ".docx": (b"PK\x03\x04",),
+    ".xlsx": (b"PK\x03\x04",),
+    ".pdf": (b"%PDF-",),
+    ".png": (b"\x89PNG\r\n\x1a\n",),
+    ".jpg": (b"\xff\xd8\xff",),
+    ".jpeg": (b"\xff\xd8\xff",),
+}
+# An old Office file, or a new one under a password.
+OLE = b"\xd0\xcf\x11\xe0"
+PDF_SIGN_WITHIN = 1024
+MAX_NAME = 200
+
+
+def safe_name(name: str) -> str:
+    """Return the last part of a file name, without signs that mislead."""
+    last = PurePosixPath(name.replace("\\", "/")).name
+    return "".join(character for character in last if character.isprintable())[-MAX_NAME:] or "未命名"
+
+
+def parse_document(name: str, data: bytes, limits: Limits) -> Document:
+    """Read a document; raises DocumentError with the reason in Chinese."""
+    name = safe_name(name)
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix not in PARSERS:
+        known = "、".join(sorted(own[1:] for own in PARSERS))
+        raise DocumentError(f"不支持的文件格式 {suffix or '（无扩展名）'}，支持 {known}", 415)
+    if not data:
+        raise DocumentError("文件是空的")
+    signs = SIGNS.get(suffix)
+    if signs and not data.startswith(signs) and not (suffix == ".pdf" and signs[0] in data[:PDF_SIGN_WITHIN]):
+        if data.startswith(OLE):
+            raise DocumentError("文件已加密或为旧版格式，请解除密码并另存为 docx 或 xlsx", 415)
+        raise DocumentError(f"文件内容与扩展名 {suffix} 不符", 415)
+    document = PARSERS[suffix](name, data, limits)
+    if sum(len(block.text) for block in document.blocks) > limits.chars:
+        raise DocumentError(f"文件的文字超过 {limits.chars} 字", 413)
+    if not document.blocks:
+        raise DocumentError("文件中没有可筛查的文字")
+    return document

@@ -1,0 +1,108 @@
+"""Writes the results of a job as JSONL, CSV, xlsx or parquet."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from openpyxl import Workbook
+
+from screening.results import Screening
+from service.reports.common import guarded
+from service.reports.excel import cell
+from service.storage.tables import JobItem
+
+COLUMNS = ("row", "id", "verdict", "score", "labels", "names", "evidence", "review", "error", "text", "model_version")
+TITLES = ("行号", "编号", "结论", "得分", "标签", "标签名称", "词句", "待复核", "错误", "文本", "模型版本")
+FLUSH_ROWS = 500
+
+
+def json_line(item: JobItem) -> str:
+    """Return a row's result as one line of JSON, as `mingjian screen` writes it."""
+    head: dict[str, Any] = {"id": item.item_id, "row": item.row}
+    if item.answer is None:
+        body: dict[str, Any] = {"error": item.error or "尚未筛查", "findings": []}
+    else:
+        body = Screening.model_validate_json(item.answer.result).model_dump(mode="json")
+    return json.dumps(head | body, ensure_ascii=False)
+
+
+def _flat(item: JobItem) -> tuple[Any, ...]:
+    """Return a row's result as cells, by COLUMNS."""
+    if item.answer is None:
+        return (item.row, item.item_id, "", None, "", "", "", "", item.error or "尚未筛查", item.text, "")
+    result = Screening.model_validate_json(item.answer.result)
+    return (
+        item.row,
+        item.item_id,
+        result.verdict.value,
+        result.score,
+        " ".join(finding.label for finding in result.findings),
+        "；".join(finding.name for finding in result.findings),
+        "；".join(evidence.text for finding in result.findings for evidence in finding.evidence),
+        "；".join(finding.name for finding in result.review),
+        "",
+        item.text,
+        result.model_version,
+    )
+
+
+def write_jsonl(items: Iterator[JobItem], file: IO[bytes]) -> None:
+    """One JSON object a line."""
+    for item in items:
+        file.write(json_line(item).encode() + b"\n")
+
+
+def write_csv(items: Iterator[JobItem], file: IO[bytes]) -> None:
+    """CSV with a mark of UTF-8, which spreadsheets need."""
+    text = io.TextIOWrapper(file, "utf-8-sig", newline="", write_through=True)
+    writer = csv.writer(text)
+    writer.writerow(TITLES)
+    for item in items:
+        writer.writerow([guarded(value) if isinstance(value, str) else value for value in _flat(item)])
+    text.detach()
+
+
+def write_xlsx(items: Iterator[JobItem], file: IO[bytes]) -> None:
+    """One sheet."""
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("筛查结果")
+    sheet.append(TITLES)
+    for item in items:
+        sheet.append([cell(value) for value in _flat(item)])
+    book.save(file)
+
+
+def write_parquet(items: Iterator[JobItem], file: IO[bytes]) -> None:
+    """Write a table with COLUMNS; texts are given as they are, as no program takes them for formulas."""
+    import pyarrow as pa  # noqa: PLC0415 - large, and needed for this format alone
+    from pyarrow import parquet  # noqa: PLC0415
+
+    types = {"row": pa.int64(), "score": pa.float64()}
+    schema = pa.schema([(name, types.get(name, pa.string())) for name in COLUMNS])
+    with parquet.ParquetWriter(file, schema) as writer:
+        rows: list[dict[str, Any]] = []
+        for item in items:
+            rows.append(dict(zip(COLUMNS, _flat(item), strict=True)))
+            if len(rows) == FLUSH_ROWS:
+                writer.write_table(pa.Table.from_pylist(rows, schema))
+                rows = []
+        if rows:
+            writer.write_table(pa.Table.from_pylist(rows, schema))
+
+
+WRITERS = {"jsonl": write_jsonl, "csv": write_csv, "xlsx": write_xlsx, "parquet": write_parquet}
+MEDIA_TYPES = {
+    "jsonl": "application/x-ndjson",
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "parquet": "application/vnd.apache.parquet",
+}
+
+
+def write_results(items: Iterator[JobItem], result_format: str, path: Path) -> None:
+    """Write results to a file in one of the formats of WRITERS."""
+    with path.open("wb") as file:
+        WRITERS[result_format](items, file)

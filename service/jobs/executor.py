@@ -1,0 +1,103 @@
+"""This process's part in the work on jobs.
+
+Processes on one PostgreSQL share jobs chunk by chunk; each notes that it lives, and takes over from those that do not.
+"""
+
+import os
+import socket
+import threading
+from datetime import timedelta
+from uuid import uuid4
+
+import structlog
+from dbos import DBOS, DBOSConfig, SetWorkflowID
+from sqlalchemy import delete, select
+
+from service.jobs.context import set_runtime
+from service.jobs.workflows import CHUNK_QUEUE, JOB_QUEUE, run_job
+from service.runtime import Runtime
+from service.storage.jobs import unfinished_jobs
+from service.storage.tables import Executor, now
+
+CHUNKS_AT_ONCE = 2
+JOBS_AT_ONCE = 8
+POLL_S = 0.5
+BEAT_S = 2.0
+DEAD_AFTER_S = 10.0
+# Jobs begun by an older program go on under a newer one: the workflows are kept compatible.
+WORKFLOW_VERSION = "1"
+
+log = structlog.get_logger()
+
+
+class JobExecutor:
+    """Works on jobs from `start` to `stop`."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        # SQLite belongs to one process at a time, which goes on with what its forerunner left.
+        unique = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+        self.executor_id = "local" if runtime.database.is_sqlite else unique
+        self._stopping = threading.Event()
+        self._beats = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Take up work: what this process's forerunner left, what dead ones left, and what never began."""
+        set_runtime(self._runtime)
+        config: DBOSConfig = {
+            "name": "mingjian",
+            "system_database_url": self._runtime.settings.job_database(),
+            "executor_id": self.executor_id,
+            "application_version": WORKFLOW_VERSION,
+            "log_level": "ERROR",
+        }
+        DBOS(config=config)
+        DBOS.launch()
+        DBOS.register_queue(CHUNK_QUEUE, worker_concurrency=CHUNKS_AT_ONCE, polling_interval_sec=POLL_S)
+        DBOS.register_queue(JOB_QUEUE, worker_concurrency=JOBS_AT_ONCE, polling_interval_sec=POLL_S)
+        with self._runtime.database.session() as session:
+            waiting = unfinished_jobs(session)
+        for job_id in waiting:
+            self.submit(job_id)
+        self._beats.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether this process works on jobs."""
+        return self._beats.is_alive() and not self._stopping.is_set()
+
+    def submit(self, job_id: str) -> None:
+        """Have a job run; one that was handed in before is not run twice."""
+        with SetWorkflowID(job_id):
+            DBOS.enqueue_workflow(JOB_QUEUE, run_job, job_id)
+
+    def stop(self) -> None:
+        """Take no more work; what is unfinished is left for the next start or another process."""
+        self._stopping.set()
+        if self._beats.is_alive():
+            self._beats.join(BEAT_S * 2)
+        DBOS.destroy()
+
+    def _beat(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._take_over(self._note_life())
+            except Exception as error:
+                log.warning("heartbeat failed", error=type(error).__name__)
+            self._stopping.wait(BEAT_S)
+
+    def _note_life(self) -> list[str]:
+        """Note that this process lives; return the ids of those that no longer do."""
+        limit = now() - timedelta(seconds=DEAD_AFTER_S)
+        with self._runtime.database.session() as session:
+            session.merge(Executor(id=self.executor_id, seen_at=now()))
+            return list(session.scalars(select(Executor.id).where(Executor.seen_at < limit)))
+
+    def _take_over(self, dead: list[str]) -> None:
+        if not dead:
+            return
+        # The library recovers other executors' work through its hosted console only, and by this call.
+        DBOS._recover_pending_workflows(dead)
+        with self._runtime.database.session() as session:
+            session.execute(delete(Executor).where(Executor.id.in_(dead)))
+        log.info("took over", executors=len(dead))

@@ -1,0 +1,154 @@
+"""The durable workflows: a job is split into chunks, each a workflow of its own that one process at a time holds.
+
+After a crash DBOS takes unfinished chunks up again; rows that were finished before are left alone, so that every row
+has one result.
+"""
+
+import time
+
+import structlog
+from dbos import DBOS, SetWorkflowID, error
+
+from screening.results import Screening
+from screening.screener import TextInput
+from service.jobs.context import current
+from service.jobs.webhook import send_page
+from service.metrics import TEXTS
+from service.runtime import Runtime
+from service.storage.jobs import (
+    JobState,
+    Purpose,
+    find_job,
+    finish_items,
+    input_of,
+    note_error,
+    set_state,
+    waiting_items,
+)
+from service.storage.leads import outcomes_of_job
+from service.storage.screenings import digest, find_answers, keep_answers
+from service.storage.tables import Answer
+from service.worker import Outcome, Priority, QueueFullError, WorkerDeadError
+
+CHUNK_ROWS = 512
+# Rows screened and committed together: few, so that requests get in between, and little is done again after a crash.
+PASS_ROWS = 32
+CHUNK_QUEUE = "mingjian-chunks"
+JOB_QUEUE = "mingjian-jobs"
+PATIENCE_S = 0.2
+DELIVERY_PAGE = 100
+DELIVERY_ATTEMPTS = 8
+
+log = structlog.get_logger()
+
+
+def _screen(runtime: Runtime, items: list[TextInput]) -> list[Outcome]:
+    """Have the worker screen rows, waiting while its queue is full."""
+    while True:
+        try:
+            return runtime.worker.submit(items, Priority.JOB).result()
+        except QueueFullError:
+            time.sleep(PATIENCE_S)
+        except WorkerDeadError:
+            # The process stops, or its model has died: the chunk stays unfinished for the next process. To raise here
+            # would end it as failed.
+            log.warning("worker gone, leaving the chunk")
+            while True:
+                time.sleep(PATIENCE_S)
+
+
+def screen_rows(runtime: Runtime, job_id: str, first: int, end: int) -> bool:
+    """Screen and finish the unfinished rows first:end of a job; tell whether the job goes on."""
+    with runtime.database.session() as session:
+        job = find_job(session, job_id)
+        if job is None or job.state == JobState.CANCELLED:
+            return False
+        inputs = {item.number: input_of(item) for item in waiting_items(session, job.seq, first, end)}
+        digests = {number: digest(item, runtime.model_version) for number, item in inputs.items()}
+        kept = find_answers(session, set(digests.values()))
+    if not inputs:
+        return True
+    new = {digests[number]: item for number, item in inputs.items() if digests[number] not in kept}
+    results = dict(zip(new, _screen(runtime, list(new.values())), strict=True)) if new else {}
+    fresh = {key: (new[key], result) for key, result in results.items() if isinstance(result, Screening)}
+    with runtime.database.session() as session:
+        answers = {**kept, **keep_answers(session, fresh)}
+        outcomes: dict[int, Answer | str] = {
+            number: answers[key] if key in answers else str(results[key]) for number, key in digests.items()
+        }
+        finish_items(session, job, outcomes, runtime.model_version)
+    for outcome in outcomes.values():
+        TEXTS.labels("job", "error" if isinstance(outcome, str) else outcome.verdict).inc()
+    return True
+
+
+@DBOS.step()
+def _plan(job_id: str) -> list[int]:
+    """Return the first number of every chunk of a job that is about to run."""
+    with current().database.session() as session:
+        job = find_job(session, job_id)
+        going = set_state(session, job_id, JobState.RUNNING)
+        return list(range(0, job.total, CHUNK_ROWS)) if job and going else []
+
+
+@DBOS.step()
+def _screen_chunk(job_id: str, first: int) -> None:
+    runtime = current()
+    for start in range(first, first + CHUNK_ROWS, PASS_ROWS):
+        if not screen_rows(runtime, job_id, start, start + PASS_ROWS):
+            return
+
+
+@DBOS.workflow(name="screen_chunk")
+def screen_chunk(job_id: str, first: int) -> None:
+    """Screen one chunk of a job."""
+    _screen_chunk(job_id, first)
+
+
+@DBOS.step()
+def _finish(job_id: str) -> None:
+    with current().database.session() as session:
+        set_state(session, job_id, JobState.DONE)
+
+
+@DBOS.step()
+def _pages(job_id: str) -> int:
+    """Return how many pages of results the job's leads make for the webhook; 0 where there is none to send to."""
+    runtime = current()
+    if not runtime.settings.webhook_url:
+        return 0
+    with runtime.database.session() as session:
+        job = find_job(session, job_id)
+        leads = job.total if job and job.purpose == Purpose.LEADS else 0
+    return -(-leads // DELIVERY_PAGE)
+
+
+@DBOS.step(retries_allowed=True, max_attempts=DELIVERY_ATTEMPTS, interval_seconds=2, backoff_rate=2)
+def _deliver(job_id: str, page: int) -> None:
+    runtime = current()
+    with runtime.database.session() as session:
+        outcomes = outcomes_of_job(session, job_id, page * DELIVERY_PAGE, DELIVERY_PAGE)
+    send_page(runtime.settings, f"{job_id}.{page}", outcomes)
+
+
+@DBOS.step()
+def _note_undelivered(job_id: str) -> None:
+    with current().database.session() as session:
+        note_error(session, job_id, f"结果回传失败（已尝试 {DELIVERY_ATTEMPTS} 次），请用 GET /v1/leads 取回")
+
+
+@DBOS.workflow(name="run_job")
+def run_job(job_id: str) -> None:
+    """Screen all chunks of a job, and send the results of leads to the webhook."""
+    handles = []
+    for first in _plan(job_id):
+        with SetWorkflowID(f"{job_id}.{first}"):
+            handles.append(DBOS.enqueue_workflow(CHUNK_QUEUE, screen_chunk, job_id, first))
+    for handle in handles:
+        handle.get_result()
+    _finish(job_id)
+    try:
+        for page in range(_pages(job_id)):
+            _deliver(job_id, page)
+    except error.DBOSException:
+        _note_undelivered(job_id)

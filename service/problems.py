@@ -1,0 +1,121 @@
+"""Errors as the API tells them: RFC 9457 problem details, in Chinese, without a trace of the program or of the text."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from screening.errors import MingjianError
+from screening.screener import TextError
+
+MEDIA_TYPE = "application/problem+json"
+TITLES = {
+    400: "请求有误",
+    401: "未提供有效的接口密钥",
+    403: "无权访问",
+    404: "不存在",
+    405: "不支持的请求方法",
+    406: "不支持的返回格式",
+    409: "与当前状态冲突",
+    413: "内容过大",
+    415: "不支持的内容格式",
+    422: "内容无法处理",
+    429: "请求过多",
+    500: "服务内部错误",
+    503: "服务暂不可用",
+    504: "处理超时",
+}
+FAULTS = {
+    "missing": "缺少",
+    "extra_forbidden": "多余的字段",
+    "string_too_short": "不能为空",
+    "string_too_long": "超过字数上限",
+    "too_long": "条数超过上限",
+    "too_short": "不能为空",
+    "literal_error": "取值无效",
+    "enum": "取值无效",
+    "json_invalid": "不是有效的 JSON",
+    "int_parsing": "应为整数",
+    "datetime_parsing": "应为日期时间",
+    "datetime_from_date_parsing": "应为日期时间",
+    "string_type": "应为文字",
+    "model_attributes_type": "应为 JSON 对象",
+    "list_type": "应为列表",
+}
+
+
+class Problem(BaseModel):
+    """出错时的返回内容（RFC 9457）。"""
+
+    type: str = "about:blank"
+    title: str = Field(description="错误的种类")
+    status: int = Field(description="HTTP 状态码")
+    detail: str = Field(description="错误的说明")
+    instance: str = Field("", description="请求编号，报告问题时请提供")
+
+
+class ProblemError(MingjianError):
+    """A request that cannot be answered: status and the reason in Chinese; `headers` go with the answer."""
+
+    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = headers
+
+
+def problem(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Return the answer that tells of a problem."""
+    body = Problem(
+        title=TITLES.get(status, HTTPStatus(status).phrase),
+        status=status,
+        detail=detail,
+        instance=getattr(request.state, "request_id", ""),
+    )
+    return JSONResponse(body.model_dump(), status, headers, media_type=MEDIA_TYPE)
+
+
+def describe(faults: list[Any]) -> str:
+    """Say in Chinese what is wrong with a body or a query, by field; what was posted is not repeated."""
+    said = []
+    for fault in faults[:10]:
+        place = ".".join(str(part) for part in fault["loc"] if part not in ("body", "query", "path"))
+        said.append(f"{place or '请求内容'}：{FAULTS.get(fault['type'], '格式不对')}")
+    return "；".join(said)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the application with problem details."""
+
+    @app.exception_handler(ProblemError)
+    async def known(request: Request, error: ProblemError) -> JSONResponse:
+        return problem(request, error.status, error.detail, error.headers)
+
+    @app.exception_handler(TextError)
+    async def text(request: Request, error: TextError) -> JSONResponse:
+        return problem(request, 422, str(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        faults = list(error.errors())
+        malformed = any(fault["type"] == "json_invalid" for fault in faults)
+        return problem(request, 400 if malformed else 422, describe(faults))
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        detail = TITLES.get(error.status_code, "请求有误")
+        headers = dict(error.headers) if error.headers else None
+        return problem(request, error.status_code, detail, headers)
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": TITLES[status], "content": {MEDIA_TYPE: {}}}
+    for status in (400, 401, 403, 413, 422, 429, 503)
+}
+NOT_FOUND: dict[int | str, dict[str, Any]] = {
+    404: {"model": Problem, "description": TITLES[404], "content": {MEDIA_TYPE: {}}}
+}

@@ -1,0 +1,1 @@
+"""Reports of screened documents, for reading and for the file: Word, Excel, HTML."""

@@ -1,0 +1,82 @@
+"""The report as an Excel file."""
+
+import io
+
+from openpyxl import Workbook
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.worksheet.worksheet import Worksheet
+
+from service.reports.common import NOTE, RECOGNISED, basis, guarded, head
+from service.schemas.documents import DocumentAnswer
+
+MAX_CELL = 32_000
+SUSPECTED = PatternFill("solid", fgColor="FFF2CC")
+
+
+def cell(value: object) -> object:
+    """Return a value as a cell may hold it: text guarded against formulas, without control characters, not too long."""
+    if not isinstance(value, str):
+        return value
+    return guarded(ILLEGAL_CHARACTERS_RE.sub("", value))[:MAX_CELL]
+
+
+def _fill(sheet: Worksheet, header: tuple[str, ...], rows: list[tuple[object, ...]], widths: tuple[int, ...]) -> None:
+    sheet.append(header)
+    for own in sheet[1]:
+        own.font = Font(bold=True)
+    for row in rows:
+        sheet.append([cell(value) for value in row])
+    for letter, width in zip("ABCDEFGHIJ", widths, strict=False):
+        sheet.column_dimensions[letter].width = width
+    for line in sheet.iter_rows():
+        for own in line:
+            own.alignment = Alignment(wrap_text=True, vertical="top")
+    sheet.freeze_panes = "A2"
+
+
+def excel_report(answer: DocumentAnswer) -> bytes:
+    """Return the report: a sheet with the head, one of findings, one of all segments."""
+    book = Workbook()
+    summary = book.active
+    assert isinstance(summary, Worksheet)  # noqa: S101 - a new book has one sheet
+    summary.title = "概况"
+    notes = [("说明", NOTE)] + ([("说明", RECOGNISED)] if answer.by_recognition else [])
+    _fill(summary, ("项目", "内容"), [*head(answer), *notes], (18, 80))
+    findings = book.create_sheet("线索")
+    rows: list[tuple[object, ...]] = [
+        (
+            segment.index,
+            segment.page,
+            finding.name,
+            "线索" if finding in segment.findings else "待复核",
+            round(finding.probability, 3),
+            "；".join(evidence.text for evidence in finding.evidence),
+            segment.text,
+            basis(finding),
+            finding.inspection_row,
+            finding.advice,
+        )
+        for segment in answer.segments
+        for finding in (*segment.findings, *segment.review)
+    ]
+    header = ("段", "页", "标签", "结论", "概率", "词句", "原文", "法律依据", "检查记录表行", "整改建议")
+    _fill(findings, header, rows, (6, 6, 22, 10, 8, 30, 60, 40, 16, 40))
+    everything = book.create_sheet("全文")
+    lines: list[tuple[object, ...]] = [
+        (
+            segment.index,
+            segment.page,
+            segment.heading,
+            segment.text,
+            "、".join(finding.name for finding in segment.findings),
+        )
+        for segment in answer.segments
+    ]
+    _fill(everything, ("段", "页", "标题", "原文", "线索"), lines, (6, 6, 24, 90, 30))
+    for row, segment in enumerate(answer.segments, 2):
+        if segment.findings:
+            everything.cell(row, 4).fill = SUSPECTED
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()

@@ -1,0 +1,65 @@
+"""The report as an HTML page that needs nothing else."""
+
+from collections.abc import Sequence
+from html import escape
+
+from service.reports.common import NOTE, RECOGNISED, basis, head, marked, place
+from service.schemas.documents import DocumentAnswer, DocumentSegment
+
+STYLE = """
+body{font-family:"Noto Sans CJK SC","Microsoft YaHei","PingFang SC",sans-serif;color:#1a1a1a;max-width:60rem;
+margin:2rem auto;padding:0 1rem;line-height:1.7}
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem;border-bottom:1px solid #ccc}
+table{border-collapse:collapse;width:100%}th,td{border:1px solid #ccc;padding:.35rem .6rem;text-align:left;
+vertical-align:top}th{background:#f3f4f6;white-space:nowrap}
+mark{background:#ffe58f;padding:0 .1em}.note{color:#555}.segment{margin:.6rem 0;padding:.5rem .8rem;
+border-left:4px solid #e5e7eb}.found{border-color:#c0392b}.review{border-color:#d4a017}
+.place{color:#666;font-size:.85rem}.label{font-weight:600}li{margin:.25rem 0}
+"""
+
+
+def _text(segment: DocumentSegment) -> str:
+    return "".join(f"<mark>{escape(text)}</mark>" if found else escape(text) for text, found in marked(segment))
+
+
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    top = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "".join("<tr>" + "".join(f"<td>{escape(value)}</td>" for value in row) + "</tr>" for row in rows)
+    return f"<table><tr>{top}</tr>{body}</table>"
+
+
+def _segment(segment: DocumentSegment) -> str:
+    look = "found" if segment.findings else "review" if segment.review else ""
+    items = "".join(
+        f'<li><span class="label">{escape(own.name)}</span>{doubt}　概率 {own.probability:.0%}　{escape(basis(own))}'
+        f"<br>建议：{escape(own.advice)}</li>"
+        for findings, doubt in ((segment.findings, ""), (segment.review, "（待复核）"))
+        for own in findings
+    )
+    where = f'<div class="place">{escape(place(segment))}</div>'
+    return f'<div class="segment {look}">{where}<div>{_text(segment)}</div>{f"<ul>{items}</ul>" if items else ""}</div>'
+
+
+def page_report(answer: DocumentAnswer) -> bytes:
+    """Return the report: head, summary by label, and the whole text with the evidence marked."""
+    summary = [
+        (own.name, "、".join(map(str, own.segments)), f"{own.probability:.0%}", own.inspection_row, own.statistics_row)
+        for own in answer.summary
+    ]
+    licences = [(own.type.value, own.number, "格式有效" if own.valid else own.fault) for own in answer.licences]
+    parts = [
+        "<!DOCTYPE html><html lang='zh-CN'><head><meta charset='utf-8'><title>文件筛查报告</title>",
+        f"<style>{STYLE}</style></head><body><h1>文件筛查报告</h1>",
+        _table(("项目", "内容"), [(name, value) for name, value in head(answer)]),
+        f'<p class="note">{NOTE}</p>',
+        f'<p class="note">{RECOGNISED}</p>' if answer.by_recognition else "",
+        "<h2>线索汇总</h2>",
+        _table(("标签", "所在段", "最高概率", "检查记录表行", "统计表行"), summary)
+        if summary
+        else "<p>未发现违法线索。</p>",
+        "<h2>证照与批准文号</h2>" + _table(("种类", "编号", "格式"), licences) if licences else "",
+        "<h2>全文</h2>",
+        *(_segment(segment) for segment in answer.segments),
+        "</body></html>",
+    ]
+    return "".join(parts).encode("utf-8", "replace")

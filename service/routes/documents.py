@@ -1,0 +1,113 @@
+"""Screening of uploaded documents, and reports of them."""
+
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
+
+from screening.results import Screening
+from screening.taxonomy import Kind
+from service.documents.model import Document, DocumentError, Limits
+from service.documents.parse import parse_document
+from service.documents.screen import document_answer, inputs
+from service.problems import NOT_FOUND, ProblemError
+from service.reports.excel import excel_report
+from service.reports.page import page_report
+from service.reports.word import word_report
+from service.runtime import Runtime, runtime_of
+from service.schemas.common import Printable
+from service.schemas.documents import DocumentAnswer
+from service.screen import run_worker
+from service.security import MayScreen
+from service.storage.audit import note
+from service.storage.documents import find_document, keep_document
+
+router = APIRouter(prefix="/v1/documents", tags=["文件筛查"])
+
+ReportFormat = Literal["docx", "xlsx", "html"]
+REPORTS = {
+    "docx": (word_report, "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+    "xlsx": (excel_report, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    "html": (page_report, "text/html; charset=utf-8"),
+}
+
+
+def limits_of(runtime: Runtime) -> Limits:
+    """Return what parsers may take by the settings."""
+    settings = runtime.settings
+    return Limits(settings.max_pages, settings.max_unpacked_bytes, settings.max_pixels, settings.max_document_chars)
+
+
+def read_document(runtime: Runtime, name: str, data: bytes) -> Document:
+    """Parse an upload; raises ProblemError."""
+    try:
+        return parse_document(name, data, limits_of(runtime))
+    except DocumentError as error:
+        raise ProblemError(error.status, str(error)) from error
+
+
+@router.post("", summary="筛查一份文件", status_code=201)
+async def screen_document(
+    request: Request,
+    caller: MayScreen,
+    file: Annotated[UploadFile, File(description="docx、pdf、html、txt、md、xlsx、csv 文件，或 png、jpg 截图")],
+    kind: Annotated[Kind | Literal["auto"], Form(description="来源；auto 表示不知道")] = "auto",
+    category: Annotated[str, Form(max_length=100, description="商品或服务类别"), Printable] = "",
+) -> DocumentAnswer:
+    """逐段返回文件中的违法线索，并按标签汇总。截图和扫描件在本机识别文字，不外传。"""
+    runtime = runtime_of(request)
+    data = await file.read()
+    document = await run_in_threadpool(read_document, runtime, file.filename or "", data)
+    results: list[Screening] = []
+    for item in inputs(document, None if kind == "auto" else kind, category):
+        (outcome,) = await run_worker(runtime, [item])
+        if not isinstance(outcome, Screening):
+            raise outcome
+        results.append(outcome)
+    answer = document_answer(document, results)
+
+    def keep() -> DocumentAnswer:
+        with runtime.database.session() as session:
+            kept = keep_document(session, caller.name, answer)
+            note(session, caller.name, "screen_document", kept.id)
+            return kept
+
+    return await run_in_threadpool(keep)
+
+
+def _find(runtime: Runtime, document_id: str) -> DocumentAnswer:
+    with runtime.database.session() as session:
+        answer = find_document(session, document_id)
+    if answer is None:
+        raise ProblemError(404, "没有这个编号的文件")
+    return answer
+
+
+@router.get("/{document_id}", summary="取一份文件的筛查结果", responses=NOT_FOUND)
+async def get_document(request: Request, document_id: str, caller: MayScreen) -> DocumentAnswer:
+    """按编号取已保存的结果。"""
+    del caller
+    return await run_in_threadpool(_find, runtime_of(request), document_id)
+
+
+@router.get(
+    "/{document_id}/report.{report_format}", summary="下载筛查报告", responses=NOT_FOUND, response_class=Response
+)
+async def get_report(request: Request, document_id: str, report_format: ReportFormat, caller: MayScreen) -> Response:
+    """下载 docx、xlsx 或 html 报告，标出显示线索的词句。"""
+    runtime = runtime_of(request)
+    make, media_type = REPORTS[report_format]
+
+    def write() -> tuple[str, bytes]:
+        answer = _find(runtime, document_id)
+        content = make(answer)
+        with runtime.database.session() as session:
+            note(session, caller.name, "export_report", document_id)
+        return answer.name, content
+
+    name, content = await run_in_threadpool(write)
+    saved_as = quote(f"筛查报告-{name}.{report_format}")
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{saved_as}"}
+    return Response(content, media_type=media_type, headers=headers)

@@ -1,0 +1,194 @@
+"""Batch screening in the background: hand in, watch, cancel, take the results."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, File, Query, Request, UploadFile
+from fastapi.responses import FileResponse, StreamingResponse
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+
+from screening.textfile import EncodingError
+from service.cursors import decode_cursor, encode_cursor
+from service.documents.model import DocumentError
+from service.documents.parse import safe_name
+from service.exports import MEDIA_TYPES, write_results
+from service.problems import NOT_FOUND, ProblemError
+from service.records import RecordsError, read_upload
+from service.routes.documents import limits_of
+from service.runtime import Runtime, runtime_of
+from service.schemas.common import Cursor
+from service.schemas.jobs import JobAnswer, JobPage, job_answer
+from service.security import MayRunJobs
+from service.storage.audit import note
+from service.storage.jobs import (
+    FINAL,
+    JobState,
+    Purpose,
+    create_job,
+    find_job,
+    first_failures,
+    iterate_items,
+    list_jobs,
+    set_state,
+)
+
+router = APIRouter(prefix="/v1/jobs", tags=["批量任务"])
+
+LISTED_FAILURES = 100
+EVENT_EVERY_S = 1.0
+
+
+def _create(runtime: Runtime, actor: str, name: str, data: bytes) -> str:
+    """Read an upload and keep it as a job; return the job's id."""
+    most = runtime.settings.max_rows
+    try:
+        rows = list(islice(read_upload(name, data, limits_of(runtime)), most + 1))
+    except EncodingError as error:
+        raise ProblemError(415, str(error)) from error
+    except DocumentError as error:
+        raise ProblemError(error.status, str(error)) from error
+    except RecordsError as error:
+        raise ProblemError(415 if "不支持" in str(error) else 422, str(error)) from error
+    if len(rows) > most:
+        raise ProblemError(413, f"一个任务最多 {most} 条")
+    if not rows:
+        raise ProblemError(422, "文件中没有数据")
+    with runtime.database.session() as session:
+        job = create_job(session, actor, name, Purpose.UPLOAD, rows)
+        note(session, actor, "create_job", job.id)
+        return job.id
+
+
+def _read(runtime: Runtime, job_id: str) -> JobAnswer:
+    with runtime.database.session() as session:
+        job = find_job(session, job_id)
+        if job is None:
+            raise ProblemError(404, "没有这个编号的任务")
+        return job_answer(job, first_failures(session, job.seq, LISTED_FAILURES))
+
+
+@router.post("", summary="提交批量任务", status_code=202)
+async def create(
+    request: Request,
+    caller: MayRunJobs,
+    file: Annotated[
+        UploadFile, File(description="jsonl、csv、xlsx、parquet（列 id、text、kind、category），或文件的 zip")
+    ],
+) -> JobAnswer:
+    """在后台逐条筛查；有误的条目带行号报错，不影响其他条目。服务中断后自动接着做。"""
+    runtime = runtime_of(request)
+    data = await file.read()
+    job_id = await run_in_threadpool(_create, runtime, caller.name, safe_name(file.filename or ""), data)
+    await run_in_threadpool(runtime.executor.submit, job_id)
+    return await run_in_threadpool(_read, runtime, job_id)
+
+
+@router.get("", summary="任务列表")
+async def jobs(
+    request: Request,
+    caller: MayRunJobs,
+    cursor: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=200, description="每页条数")] = 50,
+) -> JobPage:
+    """返回全部任务，新的在前。"""
+    del caller
+    runtime = runtime_of(request)
+    before = decode_cursor(cursor)
+
+    def read() -> JobPage:
+        with runtime.database.session() as session:
+            found = list_jobs(session, before, limit + 1)
+            more = encode_cursor(found[limit - 1].seq) if len(found) > limit else None
+            return JobPage(items=[job_answer(job, []) for job in found[:limit]], next_cursor=more)
+
+    return await run_in_threadpool(read)
+
+
+@router.get("/{job_id}", summary="任务进展", responses=NOT_FOUND)
+async def get_job(request: Request, job_id: str, caller: MayRunJobs) -> JobAnswer:
+    """返回已完成、有误、总条数，速度与预计剩余时间。"""
+    del caller
+    return await run_in_threadpool(_read, runtime_of(request), job_id)
+
+
+@router.get(
+    "/{job_id}/events",
+    summary="任务进展（实时）",
+    responses={**NOT_FOUND, 200: {"content": {"text/event-stream": {}}, "description": "每秒一条任务进展"}},
+    response_class=StreamingResponse,
+)
+async def events(request: Request, job_id: str, caller: MayRunJobs) -> StreamingResponse:
+    """以服务器推送事件（SSE）每秒返回一次任务进展，直到任务结束。"""
+    del caller
+    runtime = runtime_of(request)
+    await run_in_threadpool(_read, runtime, job_id)
+
+    async def stream() -> AsyncIterator[str]:
+        while True:
+            answer = await run_in_threadpool(_read, runtime, job_id)
+            yield f"event: progress\ndata: {answer.model_dump_json()}\n\n"
+            if answer.state in FINAL or runtime.stopping:
+                return
+            await asyncio.sleep(EVENT_EVERY_S)
+
+    return StreamingResponse(stream(), media_type="text/event-stream")
+
+
+@router.post("/{job_id}/cancel", summary="取消任务", responses=NOT_FOUND)
+async def cancel(request: Request, job_id: str, caller: MayRunJobs) -> JobAnswer:
+    """停止任务；已筛查的结果保留。已结束的任务不能取消。"""
+    runtime = runtime_of(request)
+
+    def end() -> JobAnswer:
+        _read(runtime, job_id)
+        with runtime.database.session() as session:
+            if not set_state(session, job_id, JobState.CANCELLED):
+                raise ProblemError(409, "任务已经结束，不能取消")
+            note(session, caller.name, "cancel_job", job_id)
+        return _read(runtime, job_id)
+
+    return await run_in_threadpool(end)
+
+
+@router.get(
+    "/{job_id}/results",
+    summary="下载任务结果",
+    responses={**NOT_FOUND, 200: {"content": {own: {} for own in MEDIA_TYPES.values()}, "description": "结果文件"}},
+    response_class=FileResponse,
+)
+async def results(
+    request: Request,
+    job_id: str,
+    caller: MayRunJobs,
+    result_format: Annotated[
+        Literal["jsonl", "csv", "xlsx", "parquet"], Query(alias="format", description="文件格式")
+    ] = "jsonl",
+) -> FileResponse:
+    """下载全部结果，一条一行，按原顺序；未筛查的条目会注明。"""
+    runtime = runtime_of(request)
+
+    def write() -> tuple[str, Path]:
+        answer = _read(runtime, job_id)
+        with tempfile.NamedTemporaryFile(suffix=f".{result_format}", delete=False) as file:
+            path = Path(file.name)
+        with runtime.database.session() as session:
+            job = find_job(session, job_id)
+            pages = iterate_items(session, job.seq) if job else iter(())
+            write_results(chain.from_iterable(pages), result_format, path)
+            note(session, caller.name, "export_job", job_id)
+        return answer.name, path
+
+    name, path = await run_in_threadpool(write)
+    saved_as = quote(f"筛查结果-{name}.{result_format}")
+    return FileResponse(
+        path,
+        media_type=MEDIA_TYPES[result_format],
+        headers={"Content-Disposition": f"attachment; filename*=UTF-8''{saved_as}"},
+        background=BackgroundTask(path.unlink),
+    )

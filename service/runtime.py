@@ -1,0 +1,71 @@
+"""What a running service holds: settings, database, inference worker, jobs; opened and closed in order."""
+
+from typing import TYPE_CHECKING
+
+from fastapi import Request
+
+from screening.screener import Screener
+from screening.taxonomy import Taxonomy, load_taxonomy
+from service.settings import Settings
+from service.storage.database import Database
+from service.worker import InferenceWorker
+
+if TYPE_CHECKING:
+    from service.jobs.executor import JobExecutor
+
+
+class Runtime:
+    """The parts of one process; routes and jobs reach all of them through it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.taxonomy: Taxonomy = load_taxonomy()
+        self.database = Database(settings.database())
+        self.worker = InferenceWorker(lambda: Screener.load(settings.model, settings.threads), settings.max_queue)
+        self.jobs: JobExecutor | None = None
+        self.model_version = ""
+        self.stopping = False
+
+    def start(self) -> None:
+        """Bring the database up to date, load the model and take up jobs that wait."""
+        from service.jobs.executor import JobExecutor  # noqa: PLC0415 - the executor needs the runtime's type
+
+        self.settings.data_folder.mkdir(parents=True, exist_ok=True)
+        self.database.migrate()
+        self.model_version = self.worker.start().version
+        self.jobs = JobExecutor(self)
+        self.jobs.start()
+
+    def stop(self) -> None:
+        """Take no more work, finish what is in hand, and give the rest back."""
+        self.stopping = True
+        if self.jobs:
+            self.jobs.stop()
+        self.worker.stop(self.settings.shutdown_grace)
+        self.database.close()
+
+    @property
+    def executor(self) -> "JobExecutor":
+        """The job executor of the started runtime."""
+        if self.jobs is None:
+            raise RuntimeError("the runtime was not started")
+        return self.jobs
+
+    def faults(self) -> list[str]:
+        """Say in Chinese what keeps the service from answering; nothing where it can."""
+        found = []
+        if self.stopping:
+            found.append("服务正在停止")
+        if not self.worker.alive:
+            found.append("推理服务没有运行")
+        if not self.database.writes():
+            found.append("数据库无法写入")
+        if self.jobs is None or not self.jobs.alive:
+            found.append("任务服务没有运行")
+        return found
+
+
+def runtime_of(request: Request) -> Runtime:
+    """Return the runtime of the application that serves this request."""
+    runtime: Runtime = request.app.state.runtime
+    return runtime

@@ -1,0 +1,68 @@
+"""Leads: what the monitoring platform sends in, and takes back."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from screening.licences import Licence, find_licences
+from screening.results import Screening
+from service.schemas.common import Printable
+from service.schemas.screenings import ScreeningRequest
+from service.storage.leads import LeadOutcome
+
+
+class LeadRequest(ScreeningRequest):
+    """监测平台的一条线索。"""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": []})
+
+    id: Annotated[str, Field(min_length=1, max_length=200, description="监测平台的线索编号，不可重复"), Printable]
+
+
+class LeadsRequest(BaseModel):
+    """批量送入的线索；已收过的编号不再重复处理。"""
+
+    model_config = ConfigDict(extra="forbid")
+
+    leads: Annotated[list[LeadRequest], Field(min_length=1, max_length=10_000)]
+
+
+class LeadsAnswer(BaseModel):
+    """线索已收下。"""
+
+    accepted: int = Field(description="新收下的条数")
+    known: int = Field(description="以前收过、不再处理的条数")
+    job_id: str | None = Field(description="处理这些线索的任务编号；没有新线索时为空")
+
+
+class LeadAnswer(BaseModel):
+    """一条线索的筛查结果：screening 与 error 二者有其一。"""
+
+    id: str = Field(description="监测平台的线索编号")
+    title: str
+    source_url: str
+    seller: str
+    screening: Screening | None
+    licences: tuple[Licence, ...]
+    error: str | None
+
+
+class LeadPage(BaseModel):
+    """一批结果，先完成的在前。"""
+
+    items: list[LeadAnswer]
+    cursor: str = Field(description="下次取结果时填入 since；没有新结果时不变")
+
+
+def lead_answer(outcome: LeadOutcome) -> LeadAnswer:
+    """Return a lead's outcome as the API gives it."""
+    lead, item, answer = outcome.lead, outcome.item, outcome.answer
+    return LeadAnswer(
+        id=lead.lead_id,
+        title=lead.title,
+        source_url=lead.source_url,
+        seller=lead.seller,
+        screening=Screening.model_validate_json(answer.result) if answer else None,
+        licences=find_licences(item.text),
+        error=item.error or None,
+    )

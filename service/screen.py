@@ -1,0 +1,75 @@
+"""Screens what callers hand in: a text that was screened before has its kept answer, others go to the worker."""
+
+import asyncio
+from collections.abc import Sequence
+
+from starlette.concurrency import run_in_threadpool
+
+from screening.results import Screening
+from screening.screener import TextError, TextInput
+from service.metrics import KEPT, TEXTS
+from service.problems import ProblemError
+from service.runtime import Runtime
+from service.schemas.screenings import ScreeningAnswer, ScreeningRequest, screening_answer
+from service.storage.audit import note
+from service.storage.screenings import add_records, digest, find_answers, keep_answers
+from service.worker import Outcome, QueueFullError, WorkerDeadError
+
+RETRY_AFTER_S = "2"
+
+
+async def run_worker(runtime: Runtime, items: Sequence[TextInput]) -> list[Outcome]:
+    """Have the worker screen texts; raises ProblemError 429, 503 or 504."""
+    try:
+        future = runtime.worker.submit(items)
+        return await asyncio.wait_for(asyncio.wrap_future(future), runtime.settings.request_timeout)
+    except QueueFullError as error:
+        raise ProblemError(429, "排队的文本过多，请稍后再试", {"Retry-After": RETRY_AFTER_S}) from error
+    except WorkerDeadError as error:
+        raise ProblemError(503, str(error), {"Retry-After": RETRY_AFTER_S}) from error
+    except TimeoutError as error:
+        raise ProblemError(504, "等待筛查超时，请稍后再试") from error
+
+
+def _kept(runtime: Runtime, digests: Sequence[str]) -> dict[str, Screening]:
+    with runtime.database.session() as session:
+        found = find_answers(session, set(digests))
+    return {key: Screening.model_validate_json(answer.result) for key, answer in found.items()}
+
+
+async def screen_requests(
+    runtime: Runtime, actor: str, requests: Sequence[ScreeningRequest]
+) -> list[ScreeningAnswer | TextError]:
+    """Screen and keep texts; those that cannot be read have their error in place of an answer."""
+    items = [request.item() for request in requests]
+    digests = [digest(item, runtime.model_version) for item in items]
+    results: dict[str, Outcome] = {**await run_in_threadpool(_kept, runtime, digests)}
+    KEPT.inc(sum(key in results for key in digests))
+    new = {key: item for key, item in zip(digests, items, strict=True) if key not in results}
+    if new:
+        results |= zip(new, await run_worker(runtime, list(new.values())), strict=True)
+
+    def keep() -> list[ScreeningAnswer | TextError]:
+        fresh = {key: (item, result) for key, item in new.items() if isinstance(result := results[key], Screening)}
+        outcomes = [results[key] for key in digests]
+        good = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, Screening)]
+        with runtime.database.session() as session:
+            kept = keep_answers(session, fresh)
+            kept |= find_answers(session, {digests[place] for place in good} - kept.keys())
+            records = add_records(
+                session,
+                actor,
+                [kept[digests[place]] for place in good],
+                [requests[place].particulars() for place in good],
+            )
+            note(session, actor, "screen", records[0].id if len(records) == 1 else f"{len(records)} texts")
+            by_place = dict(zip(good, records, strict=True))
+            return [
+                screening_answer(by_place[place], outcome) if isinstance(outcome, Screening) else outcome
+                for place, outcome in enumerate(outcomes)
+            ]
+
+    answers = await run_in_threadpool(keep)
+    for answer in answers:
+        TEXTS.labels("request", answer.verdict.value if isinstance(answer, ScreeningAnswer) else "error").inc()
+    return answers

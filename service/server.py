@@ -1,0 +1,74 @@
+"""Runs the service, or a worker on jobs alone, until it is told to stop."""
+
+import os
+import signal
+import threading
+from types import FrameType
+
+import structlog
+import typer
+import uvicorn
+
+from service.api import create_app
+from service.logs import set_up_logs
+from service.runtime import Runtime
+from service.settings import Settings
+
+POLL_S = 0.5
+START_FAILED = 3
+
+log = structlog.get_logger()
+
+
+def _leave() -> None:
+    """End the process at once.
+
+    Chunks of jobs that were not finished wait in their threads for the process to end, so that nobody notes them as
+    failed; the next process takes them up. A usual exit would wait for those threads.
+    """
+    os._exit(0)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; raises SettingsError before anything starts."""
+    app = create_app(settings)
+    set_up_logs(settings.log_format)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=int(settings.shutdown_grace),
+        )
+    )
+    # The server handles the signals while it runs, and raises them again once it has stopped.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    server.run()
+    if server.started:
+        _leave()
+    raise typer.Exit(START_FAILED)
+
+
+def work(settings: Settings) -> None:
+    """Work on jobs until SIGTERM or SIGINT."""
+    set_up_logs(settings.log_format)
+    stop = threading.Event()
+
+    def end(_: int, __: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    runtime = Runtime(settings)
+    runtime.start()
+    log.info("working on jobs", model=runtime.model_version)
+    while not stop.wait(POLL_S):
+        if not runtime.worker.alive:
+            log.error("the model has died")
+            break
+    runtime.stop()
+    _leave()

@@ -1,0 +1,91 @@
+"""Settings of the service, from the environment (prefix MINGJIAN_) or a .env file."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+
+from screening.errors import MingjianError
+
+MEBIBYTE = 1024 * 1024
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class SettingsError(MingjianError):
+    """The settings contradict each other."""
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; sizes are in characters, bytes, items or seconds, as named."""
+
+    model_config = SettingsConfigDict(env_prefix="MINGJIAN_", env_file=".env", extra="ignore", frozen=True)
+
+    data_folder: Annotated[Path, Field(description="数据文件夹：数据库、上传的文件")] = Path("mingjian-data")
+    database_url: Annotated[SecretStr, Field(description="数据库地址；不填则用数据文件夹内的 SQLite")] = SecretStr("")
+    model: Annotated[Path | None, Field(description="模型文件夹；不填则用随程序提供的模型")] = None
+    threads: Annotated[int, Field(ge=0, description="推理线程数；0 为按处理器核数")] = 0
+
+    host: Annotated[str, Field(description="监听地址")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535, description="端口")] = 8000
+    auth: Annotated[Literal["keys", "off"], Field(description="keys 需要接口密钥；off 不需要，只允许监听本机地址")] = (
+        "keys"
+    )
+    rate_per_minute: Annotated[Positive, Field(description="每个密钥每分钟的请求数上限")] = 6000
+    log_format: Annotated[Literal["json", "pretty"], Field(description="日志格式")] = "pretty"
+
+    max_chars: Annotated[Positive, Field(description="一段文本的字数上限")] = 200_000
+    max_batch: Annotated[Positive, Field(description="一次批量请求的条数上限")] = 256
+    max_queue: Annotated[Positive, Field(description="排队等待推理的条数上限")] = 512
+    max_body_bytes: Annotated[Positive, Field(description="普通请求的字节数上限")] = 8 * MEBIBYTE
+    max_upload_bytes: Annotated[Positive, Field(description="上传文件的字节数上限")] = 64 * MEBIBYTE
+    max_pages: Annotated[Positive, Field(description="PDF 页数上限")] = 500
+    max_unpacked_bytes: Annotated[Positive, Field(description="压缩文件解开后的字节数上限")] = 256 * MEBIBYTE
+    max_pixels: Annotated[Positive, Field(description="一幅图像的像素数上限")] = 40_000_000
+    max_document_chars: Annotated[Positive, Field(description="一份文件的字数上限")] = 1_000_000
+    max_rows: Annotated[Positive, Field(description="一个任务的条数上限")] = 1_000_000
+    request_timeout: Annotated[float, Field(gt=0, description="一次请求等待推理的秒数上限")] = 30.0
+    shutdown_grace: Annotated[float, Field(gt=0, description="停止时等待手头工作的秒数上限")] = 20.0
+
+    webhook_url: Annotated[str, Field(description="线索结果的回传地址；不填则不回传")] = ""
+    webhook_secret: Annotated[SecretStr, Field(description="回传内容的签名密钥")] = SecretStr("")
+
+    @model_validator(mode="after")
+    def _webhook_is_signed(self) -> "Settings":
+        if self.webhook_url and not self.webhook_secret.get_secret_value():
+            raise ValueError("设置了 MINGJIAN_WEBHOOK_URL，就要设置 MINGJIAN_WEBHOOK_SECRET")
+        return self
+
+    def database(self) -> str:
+        """Return the SQLAlchemy address of the database; PostgreSQL through psycopg."""
+        given = self.database_url.get_secret_value()
+        if not given:
+            return f"sqlite:///{(self.data_folder / 'mingjian.sqlite').resolve()}"
+        url = make_url(given)
+        if url.drivername in ("postgres", "postgresql"):
+            url = url.set(drivername="postgresql+psycopg")
+        return url.render_as_string(hide_password=False)
+
+    def job_database(self) -> str:
+        """Return the address of the durable jobs' own state."""
+        if self.database().startswith("sqlite"):
+            return f"sqlite:///{(self.data_folder / 'jobs.sqlite').resolve()}"
+        return self.database()
+
+    def check(self) -> None:
+        """Raise SettingsError where the service would stand open to the network without keys."""
+        if self.auth == "off" and self.host not in LOOPBACK:
+            raise SettingsError("关闭接口密钥（MINGJIAN_AUTH=off）时只能监听本机地址 127.0.0.1")
+
+
+@lru_cache
+def load_settings() -> Settings:
+    """Read the settings once for the process; raises SettingsError with every fault named."""
+    try:
+        return Settings()
+    except ValueError as error:
+        raise SettingsError(f"设置有误：{error}") from error

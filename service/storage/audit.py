@@ -1,0 +1,19 @@
+"""The audit log: who screened, decided, exported, changed keys or the model."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service.storage.tables import AuditEntry
+
+
+def note(session: Session, actor: str, action: str, object_id: str = "") -> None:
+    """Add an entry."""
+    session.add(AuditEntry(actor=actor, action=action, object_id=object_id[:200]))
+
+
+def list_entries(session: Session, before: int | None, limit: int) -> list[AuditEntry]:
+    """Return up to `limit` entries, the newest first, older than the cursor `before` (a seq)."""
+    query = select(AuditEntry).order_by(AuditEntry.seq.desc()).limit(limit)
+    if before is not None:
+        query = query.where(AuditEntry.seq < before)
+    return list(session.scalars(query))

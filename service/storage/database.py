@@ -1,0 +1,83 @@
+"""Opens the database and brings its tables up to date."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+from screening.errors import MingjianError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+BUSY_MS = 20_000
+POOL = 20
+
+
+class DatabaseError(MingjianError):
+    """The database cannot be opened."""
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _: object) -> None:
+    """Let readers go on beside the writer, and writers wait for each other."""
+    cursor = connection.cursor()
+    for setting in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}"):
+        cursor.execute(f"PRAGMA {setting}")
+    cursor.close()
+
+
+class Database:
+    """An engine and its sessions; raises DatabaseError where a new file has no place."""
+
+    def __init__(self, address: str) -> None:
+        url = make_url(address)
+        self.is_sqlite = url.drivername.startswith("sqlite")
+        if self.is_sqlite and url.database:
+            try:
+                Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise DatabaseError(f"数据库的文件夹无法建立：{error.strerror}") from error
+        self.engine: Engine = create_engine(
+            address, pool_size=POOL, max_overflow=POOL, pool_pre_ping=not self.is_sqlite
+        )
+        if self.is_sqlite:
+            event.listen(self.engine, "connect", _prepare_sqlite)
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    def migrate(self) -> None:
+        """Bring the tables to the newest version; raises DatabaseError."""
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        try:
+            with self.engine.begin() as connection:
+                if not self.is_sqlite:  # several machines may start at once
+                    connection.execute(text("SELECT pg_advisory_xact_lock(728301)"))
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+        except SQLAlchemyError as error:
+            raise DatabaseError(f"数据库无法打开：{type(error).__name__}，请检查 MINGJIAN_DATABASE_URL") from error
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Open a session whose work is committed at the end, and undone where an error leaves it."""
+        with self._sessions.begin() as session:
+            yield session
+
+    def writes(self) -> bool:
+        """Tell whether a row can be written now."""
+        try:
+            with self.engine.connect() as connection, connection.begin() as transaction:
+                connection.execute(text("UPDATE executors SET seen_at = seen_at WHERE id = 'none'"))
+                transaction.rollback()
+        except SQLAlchemyError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()

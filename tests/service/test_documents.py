@@ -1,0 +1,216 @@
+"""Documents of every format, whole and hostile."""
+
+import io
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+import docx
+import openpyxl
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from tests.service.conftest import BAD, GOOD
+
+CLAUSES = [
+    "第一条 乙方按照约定时间到店锻炼，爱护器械，遵守场馆秩序。",
+    "第二条 会员卡一经售出，概不退款，亦不得转让。",
+    "第三条 因不可抗力不能履行的，双方根据影响协商处理。",
+    "第四条 本合同最终解释权归甲方所有。",
+]
+FONTS = sorted(Path("/usr/share/fonts").rglob("*CJK*.tt[cf]"))
+
+
+def word_file(lines, heading="健身服务合同"):
+    document = docx.Document()
+    document.add_heading(heading, level=1)
+    for line in lines:
+        document.add_paragraph(line)
+    cells = document.add_table(rows=1, cols=2).rows[0].cells
+    cells[0].text, cells[1].text = "营业时间", "九点至二十一点"
+    buffer = io.BytesIO()
+    document.save(buffer)
+    return buffer.getvalue()
+
+
+def excel_file():
+    book = openpyxl.Workbook()
+    for row in (["编号", "文案"], [1, GOOD], [2, BAD]):
+        book.active.append(row)
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
+
+
+def picture(text, image_format="PNG"):
+    font = next((ImageFont.truetype(str(path), 36) for path in FONTS), None)
+    image = Image.new("RGB", (1000, 160), "white")
+    ImageDraw.Draw(image).text((30, 50), text, fill="black", font=font)
+    buffer = io.BytesIO()
+    image.save(buffer, image_format)
+    return buffer.getvalue()
+
+
+def pdf_file():
+    """A PDF with a text layer, by the only writer among our libraries: pictures would have none."""
+    import pypdfium2
+    import pypdfium2.raw as pdfium
+
+    pdf = pypdfium2.PdfDocument.new()
+    page = pdf.new_page(595, 842)
+    font = pdfium.FPDFText_LoadStandardFont(pdf, b"Helvetica")
+    item = pdfium.FPDFPageObj_CreateTextObj(pdf, font, 12)
+    text = "No refund in any case, zui zhong jie shi quan".encode("utf-16-le") + b"\0\0"
+    pdfium.FPDFText_SetText(item, (pdfium.FPDF_WCHAR * (len(text) // 2)).from_buffer_copy(text))
+    pdfium.FPDFPageObj_Transform(item, 1, 0, 0, 1, 60, 700)
+    pdfium.FPDFPage_InsertObject(page, item)
+    pdfium.FPDFPage_GenerateContent(page)
+    buffer = io.BytesIO()
+    pdf.save(buffer)
+    return buffer.getvalue()
+
+
+def send(client, name, content, **fields):
+    return client.post("/v1/documents", files={"file": (name, content)}, data=fields)
+
+
+def labels_by_text(body):
+    return {segment["text"]: [finding["label"] for finding in segment["findings"]] for segment in body["segments"]}
+
+
+def test_a_contract_is_judged_clause_by_clause(client):
+    answer = send(client, "合同.docx", word_file(CLAUSES), kind="clause", category="健身会员卡")
+    assert answer.status_code == 201, answer.text
+    body = answer.json()
+    found = labels_by_text(body)
+    assert "clause_limit_termination" in found[CLAUSES[1]]
+    assert "clause_sole_interpretation" in found[next(text for text in found if text.startswith(CLAUSES[3]))]
+    assert not found[CLAUSES[0]]
+    assert body["segments"][1]["heading"] == "健身服务合同"
+    assert {own["label"] for own in body["summary"]} >= {"clause_limit_termination", "clause_sole_interpretation"}
+    for segment in body["segments"]:
+        for finding in segment["findings"]:
+            for evidence in finding["evidence"]:
+                assert segment["text"][evidence["start"] : evidence["end"]] == evidence["text"]
+    assert client.get(f"/v1/documents/{body['id']}").json() == body
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("条款.txt", "\n".join(CLAUSES).encode("gb18030")),
+        ("条款.md", ("# 会员须知\n\n" + "\n\n".join(CLAUSES)).encode()),
+        (
+            "条款.html",
+            (
+                "<html><head><title>须知</title><script>var x='概不退款';</script></head><body>"
+                + "".join(f"<p>{line}</p>" for line in CLAUSES)
+                + "</body></html>"
+            ).encode(),
+        ),
+        ("文案.xlsx", excel_file()),
+        ("文案.csv", f"编号,文案\n1,{GOOD}\n2,{BAD}\n".encode("utf-8-sig")),
+    ],
+)
+def test_every_format_with_text(client, name, content):
+    body = send(client, name, content, kind="clause").json()
+    assert body["summary"], body
+    assert "var x" not in str(body)
+
+
+def test_a_pdf_is_read_by_its_text_layer(client):
+    body = send(client, "a.pdf", pdf_file()).json()
+    assert "No refund" in body["segments"][0]["text"]
+    assert body["segments"][0]["page"] == 1
+    assert not body["by_recognition"]
+
+
+@pytest.mark.skipif(not FONTS, reason="no Chinese font on this machine")
+@pytest.mark.parametrize(("name", "image_format"), [("截图.png", "PNG"), ("截图.jpg", "JPEG")])
+def test_a_screenshot_is_read_on_this_machine(client, name, image_format):
+    body = send(client, name, picture("会员卡一经售出概不退款", image_format), kind="clause").json()
+    assert body["by_recognition"]
+    assert "概不退款" in body["segments"][0]["text"]
+    assert "clause_limit_termination" in {own["label"] for own in body["summary"]}
+
+
+@pytest.mark.parametrize("report_format", ["docx", "xlsx", "html"])
+def test_reports_mark_the_words(client, report_format):
+    body = send(client, "=合同.docx", word_file([*CLAUSES, '=HYPERLINK("http://x") 概不退款']), kind="clause").json()
+    answer = client.get(f"/v1/documents/{body['id']}/report.{report_format}")
+    assert answer.status_code == 200
+    if report_format == "docx":
+        document = docx.Document(io.BytesIO(answer.content))
+        marked = [run.text for paragraph in document.paragraphs for run in paragraph.runs if run.font.highlight_color]
+        assert any("解释权" in text for text in marked)
+    elif report_format == "xlsx":
+        book = openpyxl.load_workbook(io.BytesIO(answer.content))
+        texts = [str(cell) for sheet in book for row in sheet.iter_rows(values_only=True) for cell in row if cell]
+        assert any("解释权" in text for text in texts)
+        assert not any(text.startswith("=") for text in texts)
+    else:
+        assert "<mark>" in answer.text
+        assert "<script" not in answer.text
+    assert client.get(f"/v1/documents/{body['id']}/report.exe").status_code == 422
+
+
+def zip_of(entries, **options):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, **options) as archive:
+        for name, content in entries:
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def with_entry(name, content):
+    buffer = io.BytesIO(word_file(CLAUSES))
+    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def huge_picture():
+    """A PNG of 50,000 times 50,000 pixels, in its head alone."""
+
+    def chunk(name, content):
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    head = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+LAUGHS = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]><w:document>&b;</w:document>'
+HOSTILE = {
+    "空.docx": (b"", 422),
+    "假.docx": (b"PK\x03\x04garbage", 422),
+    "假.pdf": (b"%PDF-1.7 garbage", 422),
+    "假.png": (b"\x89PNG\r\n\x1a\ngarbage", 422),
+    "伪.pdf": (b"MZ\x90\x00", 415),
+    "伪.png": (b"<html>", 415),
+    "老.docx": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 512, 415),
+    "程序.exe": (b"MZ", 415),
+    "无名": (b"text", 415),
+    "宏.docx": (with_entry("word/vbaProject.bin", b"x"), 415),
+    "实体.docx": (with_entry("word/extra.xml", LAUGHS), 422),
+    "实体16.docx": (with_entry("word/extra.xml", LAUGHS.decode().encode("utf-16")), 422),
+    "嵌套.docx": (with_entry("word/inner.zip", zip_of([("a", b"b")])), 422),
+    "路径.docx": (with_entry("../../etc/passwd", b"x"), 422),
+    "炸弹.docx": (with_entry("word/zeros.bin", b"\0" * 40_000_000), 413),
+    "巨图.png": (huge_picture(), 413),
+    "空白.txt": (b" \n \n", 422),
+    "乱码.txt": (b"\x81\xff\xff\xfe\x00\x81", 415),
+    "深.html": (b"<div>" * 5000 + b"x", 422),
+    "空白.html": (b"<html></html>", 422),
+    "../../x.txt\x00.exe": (b"x", 415),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_files_get_a_clear_answer(client, name):
+    content, status = HOSTILE[name]
+    answer = send(client, name, content)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert any("\u4e00" <= character <= "\u9fff" for character in answer.json()["detail"])
+    assert client.get("/readyz").status_code == 200

@@ -1,0 +1,163 @@
+"""Jobs, on both databases."""
+
+import csv
+import io
+import json
+import uuid
+import zipfile
+
+import openpyxl
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from tests.service.conftest import BAD, GOOD
+
+ROWS = [
+    {"id": "甲", "text": BAD, "kind": "clause", "category": "健身"},
+    {"id": "乙", "text": "", "kind": "ad"},
+    {"id": "丙", "text": "=1+1 " + GOOD, "kind": "product"},
+]
+
+
+def jsonl(rows):
+    return "\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode()
+
+
+def sheet(rows):
+    book = openpyxl.Workbook()
+    book.active.append(["编号", "文本", "来源"])
+    kinds = {"clause": "合同条款", "ad": "广告"}
+    for row in rows:
+        book.active.append([row["id"], row["text"] or None, kinds.get(row["kind"], "商品信息")])
+        book.active.cell(book.active.max_row, 2).data_type = "s"  # not a formula
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
+
+
+def table(rows):
+    buffer = io.BytesIO()
+    parquet.write_table(pa.Table.from_pylist(rows), buffer)
+    return buffer.getvalue()
+
+
+def commas(rows):
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, ["id", "text", "kind", "category"])
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue().encode("gb18030")
+
+
+@pytest.mark.parametrize(
+    ("name", "make"), [("a.jsonl", jsonl), ("a.csv", commas), ("a.xlsx", sheet), ("a.parquet", table)]
+)
+def test_every_format_in(client, wait_for, name, make):
+    created = client.post("/v1/jobs", files={"file": (name, make(ROWS))})
+    assert created.status_code == 202, created.text
+    job = wait_for(created.json()["id"])
+    assert (job["state"], job["total"], job["done"], job["failed"]) == ("done", 3, 2, 1)
+    (error,) = job["errors"]
+    assert error["id"] == "乙"
+    assert "text" in error["error"]
+    lines = [json.loads(line) for line in client.get(f"/v1/jobs/{job['id']}/results").text.splitlines()]
+    assert [line["id"] for line in lines] == ["甲", "乙", "丙"]
+    assert lines[0]["findings"]
+    assert lines[1]["error"]
+
+
+def test_every_format_out(client, wait_for):
+    job = wait_for(client.post("/v1/jobs", files={"file": ("a.jsonl", jsonl(ROWS))}).json()["id"])
+
+    def get(own):
+        answer = client.get(f"/v1/jobs/{job['id']}/results", params={"format": own})
+        assert answer.status_code == 200
+        return answer.content
+
+    assert get("csv").startswith(b"\xef\xbb\xbf")
+    rows = list(csv.DictReader(io.StringIO(get("csv").decode("utf-8-sig"))))
+    assert rows[0]["结论"] == "违规嫌疑"
+    assert rows[2]["文本"].startswith("'=1+1")
+    book = openpyxl.load_workbook(io.BytesIO(get("xlsx")))
+    cells = list(book.active.iter_rows(values_only=True))
+    assert cells[3][9].startswith("'=1+1")
+    found = parquet.read_table(io.BytesIO(get("parquet"))).to_pylist()
+    assert [row["row"] for row in found] == [1, 2, 3]
+    assert "clause_sole_interpretation" in found[0]["labels"].split()
+
+
+def test_a_zip_of_documents(client, wait_for):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("协议/会员.txt", BAD)
+        archive.writestr("坏.docx", b"not a docx")
+        archive.writestr("店铺.html", f"<html><body><p>{GOOD}</p></body></html>")
+    job = wait_for(client.post("/v1/jobs", files={"file": ("文件.zip", buffer.getvalue())}).json()["id"])
+    assert (job["done"], job["failed"]) == (2, 1)
+    assert "坏.docx" in job["errors"][0]["error"]
+
+
+def test_progress_comes_as_events(client, wait_for):
+    rows = [{"id": str(n), "text": f"{GOOD}{uuid.uuid4().hex}"} for n in range(150)]
+    job_id = client.post("/v1/jobs", files={"file": ("a.jsonl", jsonl(rows))}).json()["id"]
+    with client.stream("GET", f"/v1/jobs/{job_id}/events") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        seen = [json.loads(line.removeprefix("data: ")) for line in stream.iter_lines() if line.startswith("data: ")]
+    assert seen[-1]["state"] == "done"
+    assert seen[-1]["done"] == 150
+    assert [event["done"] for event in seen] == sorted(event["done"] for event in seen)
+    assert seen[-1]["rate"] > 0
+    wait_for(job_id)
+
+
+def test_a_job_can_be_cancelled(client, wait_for):
+    rows = [{"id": str(n), "text": f"{GOOD}{uuid.uuid4().hex}"} for n in range(3000)]
+    job_id = client.post("/v1/jobs", files={"file": ("a.jsonl", jsonl(rows))}).json()["id"]
+    assert client.post(f"/v1/jobs/{job_id}/cancel").json()["state"] == "cancelled"
+    job = wait_for(job_id)
+    assert job["done"] < 3000
+    assert client.post(f"/v1/jobs/{job_id}/cancel").status_code == 409
+    assert client.post("/v1/jobs/none/cancel").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "status", "words"),
+    [
+        ("a.exe", b"MZ", 415, "不支持的文件格式"),
+        ("a.jsonl", b"", 422, "没有数据"),
+        ("a.xlsx", b"PK\x03\x04 broken", 422, "损坏"),
+        ("a.parquet", b"PAR1 broken", 422, "损坏"),
+        ("a.zip", b"broken", 422, "损坏"),
+        ("a.csv", b"\xff\xff\xff\xff", 415, "编码"),
+    ],
+)
+def test_files_that_are_no_jobs(client, name, content, status, words):
+    answer = client.post("/v1/jobs", files={"file": (name, content)})
+    assert answer.status_code == status, answer.text
+    assert words in answer.json()["detail"]
+
+
+def test_leads_are_taken_once_and_given_back_in_order(client, wait_for):
+    start = client.get("/v1/leads", params={"limit": 500}).json()["cursor"]
+    own = uuid.uuid4().hex
+    leads = [
+        {"id": f"{own}-{n}", "text": BAD if n % 2 else GOOD, "kind": "clause", "seller": f"店{n}"} for n in range(40)
+    ]
+    first = client.post("/v1/leads", json={"leads": leads}).json()
+    assert (first["accepted"], first["known"]) == (40, 0)
+    again = client.post("/v1/leads", json={"leads": [*leads, {"id": f"{own}-new", "text": GOOD}]}).json()
+    assert (again["accepted"], again["known"]) == (1, 40)
+    assert client.post("/v1/leads", json={"leads": leads}).json()["job_id"] is None
+    wait_for(first["job_id"])
+    wait_for(again["job_id"])
+    seen, cursor = [], start
+    while page := client.get("/v1/leads", params={"since": cursor, "limit": 15}).json():
+        if not page["items"]:
+            break
+        seen += page["items"]
+        cursor = page["cursor"]
+    assert sorted(item["id"] for item in seen) == sorted([lead["id"] for lead in leads] + [f"{own}-new"])
+    for item in seen:
+        if not item["id"].endswith("new"):
+            assert bool(item["screening"]["findings"]) == bool(int(item["seller"].removeprefix("店")) % 2)

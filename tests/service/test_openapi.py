@@ -1,0 +1,30 @@
+"""Every operation of the OpenAPI file, tried with generated requests: no server error."""
+
+import json
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+
+from tests.conftest import ROOT
+
+SPECIFICATION = json.loads((ROOT / "service/openapi.json").read_text(encoding="utf-8"))
+OPERATIONS = [(path, method) for path, methods in SPECIFICATION["paths"].items() for method in methods]
+
+
+@pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")  # of the generator itself
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+def test_no_server_error(client, path, method):
+    operation = schemathesis.openapi.from_dict(SPECIFICATION)[path][method]
+
+    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(case=operation.as_strategy())
+    def answers(case):
+        arguments = case.as_transport_kwargs(base_url="http://testserver")
+        arguments.pop("cookies", None)
+        response = client.request(**arguments)
+        assert response.status_code < 500, (method, path, response.status_code, response.text[:300])
+        if response.status_code >= 400:
+            assert response.headers["content-type"] == "application/problem+json"
+
+    answers()

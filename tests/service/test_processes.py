@@ -1,0 +1,212 @@
+"""The service as processes: killed, stopped, shared."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from tests.conftest import ROOT
+
+ROWS = 3000
+
+
+def free_port() -> int:
+    with socket.socket() as own:
+        own.bind(("127.0.0.1", 0))
+        return own.getsockname()[1]
+
+
+def environment(folder, **more):
+    return {
+        **os.environ,
+        "MINGJIAN_DATA_FOLDER": str(folder),
+        "MINGJIAN_AUTH": "off",
+        "MINGJIAN_THREADS": "2",
+        "PYTHONPATH": str(ROOT),
+        **more,
+    }
+
+
+def command(*arguments):
+    return [sys.executable, "-c", "from service.cli import app; app()", *arguments]
+
+
+@contextmanager
+def service(folder, port, **more):
+    """A service in a process of its own, killed at the end if it still runs."""
+    process = subprocess.Popen(
+        command("serve", "--port", str(port)), env=environment(folder, **more), stderr=subprocess.PIPE, text=True
+    )
+    try:
+        wait_ready(port, process)
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(10)
+        process.stderr.close()
+
+
+def wait_ready(port, process, seconds=60):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert process.poll() is None, process.stderr.read()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("the service did not become ready")
+
+
+def submit(port, rows=ROWS):
+    content = "\n".join(
+        json.dumps({"id": f"n{n}", "text": f"第{n}号会员卡售出后概不退款，编号{n * 7919}"}, ensure_ascii=False)
+        for n in range(rows)
+    )
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        return client.post("/v1/jobs", files={"file": ("a.jsonl", content.encode())}).json()["id"]
+
+
+def job(port, job_id):
+    return httpx.get(f"http://127.0.0.1:{port}/v1/jobs/{job_id}", timeout=30).json()
+
+
+def wait_until(port, job_id, done, seconds=180):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        state = job(port, job_id)
+        if state["done"] >= done:
+            return state
+        time.sleep(0.1)
+    raise AssertionError(state)
+
+
+def check_results(port, job_id, rows=ROWS):
+    end = time.monotonic() + 60
+    while job(port, job_id)["state"] != "done":
+        assert time.monotonic() < end, job(port, job_id)
+        time.sleep(0.2)
+    text = httpx.get(f"http://127.0.0.1:{port}/v1/jobs/{job_id}/results", timeout=60).text
+    results = [json.loads(line) for line in text.splitlines()]
+    assert [result["id"] for result in results] == [f"n{n}" for n in range(rows)]
+    assert all("verdict" in result for result in results)
+    state = job(port, job_id)
+    assert (state["done"], state["failed"], state["total"]) == (rows, 0, rows)
+
+
+def test_a_job_survives_two_kills(tmp_path):
+    port = free_port()
+    with service(tmp_path, port) as process:
+        job_id = submit(port)
+        first = wait_until(port, job_id, 200)
+        process.kill()
+    with service(tmp_path, port) as process:
+        second = wait_until(port, job_id, first["done"] + 200)
+        assert second["done"] < ROWS
+        process.kill()
+    with service(tmp_path, port):
+        wait_until(port, job_id, ROWS)
+        check_results(port, job_id)
+
+
+def test_two_workers_share_a_job_and_one_is_killed(tmp_path, postgresql):
+    import psycopg
+
+    with psycopg.connect(postgresql, autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS shared")
+        connection.execute("CREATE DATABASE shared")
+    address = postgresql.replace("/postgres?", "/shared?")
+    port, other = free_port(), free_port()
+    with service(tmp_path / "a", port, MINGJIAN_DATABASE_URL=address) as first:
+        worker = subprocess.Popen(
+            command("worker"),
+            env=environment(tmp_path / "b", MINGJIAN_DATABASE_URL=address),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert "working on jobs" in worker.stderr.readline()
+            with service(tmp_path / "c", other, MINGJIAN_DATABASE_URL=address):
+                job_id = submit(port)
+                wait_until(other, job_id, 100)
+                first.kill()
+                wait_until(other, job_id, ROWS)
+                check_results(other, job_id)
+        finally:
+            worker.send_signal(signal.SIGTERM)
+            assert worker.wait(30) == 0
+            worker.stderr.close()
+
+
+def test_sigterm_finishes_what_is_in_hand_and_gives_the_rest_back(tmp_path):
+    port = free_port()
+    with service(tmp_path, port) as process:
+        job_id = submit(port)
+        before = wait_until(port, job_id, 64)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(25) == 0
+    with service(tmp_path, port):
+        wait_until(port, job_id, ROWS)
+        check_results(port, job_id)
+        assert before["done"] < ROWS
+
+
+def test_a_dead_worker_turns_readiness_false_and_requests_fail_at_once(tmp_path):
+    code = """
+import sys, threading
+from screening.screener import Screener
+whole = Screener.screen
+def dies(self, items):
+    if any("终止" in item.text for item in items):
+        raise SystemExit
+    return whole(self, items)
+Screener.screen = dies
+from service.cli import app
+app()
+"""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "serve", "--port", str(port)],
+        env=environment(tmp_path),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_ready(port, process)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            start = time.monotonic()
+            assert client.post("/v1/screenings", json={"text": "终止"}).status_code == 503
+            while client.get("/readyz").status_code == 200:
+                assert time.monotonic() - start < 1
+            assert "推理" in client.get("/readyz").json()["detail"]
+            assert client.get("/healthz").status_code == 200
+            assert client.post("/v1/screenings", json={"text": "你好"}).status_code == 503
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+@pytest.mark.parametrize("address", ["postgresql://nobody:geheim@127.0.0.1:1/none", "sqlite:////proc/none/x.sqlite"])
+def test_an_unreachable_database_is_said_plainly(tmp_path, address):
+    done = subprocess.run(
+        command("serve", "--port", str(free_port())),
+        env=environment(tmp_path, MINGJIAN_DATABASE_URL=address),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "数据库" in done.stderr
+    assert "geheim" not in done.stderr

@@ -1,0 +1,182 @@
+"""Screening over HTTP, on both databases."""
+
+import json
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from service.worker import QueueFullError
+from tests.service.conftest import BAD, GOOD
+
+
+def test_a_text_is_screened_and_kept(client):
+    given = {
+        "text": BAD,
+        "kind": "clause",
+        "category": "健身会员卡",
+        "seller": "某会所",
+        "reference": "A-1",
+        "title": "会员须知",
+    }
+    answer = client.post("/v1/screenings", json=given)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert "clause_sole_interpretation" in [finding["label"] for finding in body["findings"]]
+    assert body["findings"][0]["legal_basis"]
+    assert (body["seller"], body["reference"], body["title"]) == ("某会所", "A-1", "会员须知")
+    kept = client.get(f"/v1/screenings/{body['id']}").json()
+    assert kept["text"] == BAD
+    assert {name: kept[name] for name in body} == body
+
+
+def test_the_same_text_in_the_same_context_is_answered_from_what_is_kept(client):
+    runtime = client.app.state.runtime
+    text = f"限时特惠 {uuid.uuid4().hex}"
+    first = client.post("/v1/screenings", json={"text": text, "kind": "ad"}).json()
+    original, runtime.worker.submit = runtime.worker.submit, None
+    try:
+        second = client.post("/v1/screenings", json={"text": text, "kind": "ad"}).json()
+    finally:
+        runtime.worker.submit = original
+    assert second["id"] != first["id"]
+    for name in ("score", "verdict", "findings", "model_version"):
+        assert second[name] == first[name]
+
+
+def test_a_batch_answers_each_item(client):
+    items = [
+        {"id": "甲", "text": BAD, "kind": "clause"},
+        {"id": "乙", "kind": "ad"},
+        {"id": "丙", "text": GOOD, "kind": "poster"},
+        {"id": "丁", "text": "含\x00控制字符"},
+        {"id": "戊", "text": GOOD},
+        {"id": "己", "text": BAD, "kind": "clause"},
+    ]
+    results = client.post("/v1/screenings/batch", json={"items": items}).json()["results"]
+    assert [result["id"] for result in results] == ["甲", "乙", "丙", "丁", "戊", "己"]
+    assert [bool(result["error"]) for result in results] == [False, True, True, True, False, False]
+    assert "text：缺少" in results[1]["error"]
+    assert results[0]["screening"]["findings"] == results[5]["screening"]["findings"]
+    assert results[4]["screening"]["findings"] == []
+
+
+def test_too_large_a_batch_is_refused(client):
+    answer = client.post("/v1/screenings/batch", json={"items": [{"text": GOOD}] * 257})
+    assert answer.status_code == 413
+    assert "一次最多 256 条" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "words"),
+    [
+        ({"text": ""}, 422, "text：不能为空"),
+        ({"text": "字" * 200_001}, 422, "超过字数上限"),
+        ({"text": GOOD, "kind": "poster"}, 422, "kind"),
+        ({"text": GOOD, "colour": "red"}, 422, "多余的字段"),
+        ({"text": "坏\udcff字"}, 422, "text"),
+        ({"text": "   "}, 200, ""),
+    ],
+)
+def test_bad_input_is_told_in_chinese(client, given, status, words):
+    answer = client.post(
+        "/v1/screenings", content=json.dumps(given).encode(), headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == status, answer.text
+    if status != 200:
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert words in answer.json()["detail"]
+        assert answer.json()["instance"] == answer.headers["x-request-id"]
+
+
+def test_lists_filter_and_page(client):
+    seller = uuid.uuid4().hex
+    for text in (BAD, GOOD, BAD + "会员须知。"):
+        client.post("/v1/screenings", json={"text": text, "kind": "clause", "seller": seller})
+    first = client.get("/v1/screenings", params={"seller": seller, "limit": 2}).json()
+    assert len(first["items"]) == 2
+    second = client.get("/v1/screenings", params={"seller": seller, "limit": 2, "cursor": first["next_cursor"]}).json()
+    assert [item["seller"] for item in first["items"] + second["items"]] == [seller] * 3
+    assert second["next_cursor"] is None
+    assert second["items"][0]["created_at"] <= first["items"][0]["created_at"]
+
+    def count(**wanted):
+        return len(client.get("/v1/screenings", params={"seller": seller, **wanted}).json()["items"])
+
+    assert count(label="clause_sole_interpretation") == 2
+    assert count(office="市场与网络交易监管科") == 2
+    assert count(office="没有的科") == 0
+    assert count(verdict="违规嫌疑") == 2
+    assert count(since="2100-01-01T00:00:00Z") == 0
+    assert count(until="2100-01-01T00:00:00+08:00") == 3
+    assert client.get("/v1/screenings", params={"cursor": "x"}).status_code == 422
+    assert client.get("/v1/screenings/none").status_code == 404
+
+
+def test_licence_numbers_stand_beside_the_findings(client):
+    body = client.post(
+        "/v1/screenings", json={"text": "执行许可 SC12345678901234，国药准字Z20200001", "kind": "product"}
+    ).json()
+    assert [(own["type"], own["valid"]) for own in body["licences"]] == [
+        ("食品生产许可证编号", True),
+        ("药品批准文号", True),
+    ]
+
+
+def test_a_full_queue_says_when_to_come_again(client, monkeypatch):
+    def full(*_):
+        raise QueueFullError("排队已满")
+
+    monkeypatch.setattr(client.app.state.runtime.worker, "submit", full)
+    answer = client.post("/v1/screenings", json={"text": uuid.uuid4().hex})
+    assert answer.status_code == 429
+    assert int(answer.headers["retry-after"]) > 0
+
+
+def test_a_failure_answers_its_own_request_and_the_next_succeeds(client, monkeypatch):
+    screener = client.app.state.runtime.worker.screener
+    whole = screener.screen
+
+    def fails_once(items):
+        if any("坏的一条" in item.text for item in items):
+            raise RuntimeError("broken")
+        return whole(items)
+
+    monkeypatch.setattr(screener, "screen", fails_once)
+    texts = [f"{word} {uuid.uuid4().hex}" for word in ("坏的一条", "好的一条", "好的二条", "坏的一条")]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda text: client.post("/v1/screenings", json={"text": text}), texts))
+    assert [answer.status_code for answer in answers] == [500, 200, 200, 500]
+    assert "broken" not in answers[0].text
+    assert client.post("/v1/screenings", json={"text": uuid.uuid4().hex}).status_code == 200
+
+
+def test_many_at_once_get_their_own_answers(client):
+    texts = [f"第{n}家店：最终解释权归本店所有" if n % 2 else f"第{n}家店：{GOOD}" for n in range(60)]
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(
+            pool.map(lambda text: client.post("/v1/screenings", json={"text": text, "kind": "clause"}), texts)
+        )
+    assert {answer.status_code for answer in answers} == {200}
+    for n, answer in enumerate(answers):
+        assert client.get(f"/v1/screenings/{answer.json()['id']}").json()["text"] == texts[n]
+        assert bool(answer.json()["findings"]) == bool(n % 2)
+
+
+def test_labels_model_and_health(client):
+    assert len(client.get("/v1/labels").json()) == 40
+    model = client.get("/v1/models").json()
+    assert model["version"] == client.get("/healthz").json()["model_version"]
+    assert client.get("/readyz").status_code == 200
+    assert "mingjian_texts_total" in client.get("/metrics").text
+    page = client.get("/docs")
+    assert page.status_code == 200
+    assert "://cdn" not in page.text
+
+
+def test_the_audit_log_tells_who_did_what(client):
+    own = client.post("/v1/screenings", json={"text": GOOD}).json()["id"]
+    entries = client.get("/v1/audit").json()["items"]
+    assert {"actor": "本机", "action": "screen", "object_id": own} in [
+        {name: entry[name] for name in ("actor", "action", "object_id")} for entry in entries
+    ]

@@ -1,0 +1,177 @@
+"""Keys, scopes, limits, headers: what stands between the service and the network."""
+
+import json
+import time
+
+import pytest
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
+
+from service.api import create_app
+from service.cli import app
+from service.settings import Settings, SettingsError, load_settings
+from service.storage.database import Database
+from service.storage.keys import Scope, create_key, revoke_key
+
+TEXT = {"text": "最终解释权归本店所有"}
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    """A service that asks for keys, with small limits, and keys by scope."""
+    folder = tmp_path_factory.mktemp("data")
+    settings = Settings(
+        data_folder=folder, auth="keys", rate_per_minute=20, max_body_bytes=20_000, max_upload_bytes=50_000, threads=2
+    )
+    database = Database(settings.database())
+    database.migrate()
+    with database.session() as session:
+        secrets = {scope: create_key(session, f"{scope} 用户", [scope]) for scope in Scope}
+    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        client.database = database
+        client.secrets = secrets
+        yield client
+    database.close()
+
+
+def ask(client, secret, path="/v1/screenings", **more):
+    headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+    return client.post(path, json=more.get("json", TEXT), headers=headers)
+
+
+def test_a_key_is_needed_and_its_scope(guarded):
+    assert ask(guarded, None).status_code == 401
+    assert ask(guarded, "mj_guess").status_code == 401
+    assert ask(guarded, guarded.secrets[Scope.SCREEN]).status_code == 200
+    refused = ask(guarded, guarded.secrets[Scope.JOBS])
+    assert refused.status_code == 403
+    assert "screen" in refused.json()["detail"]
+    for path in ("/healthz", "/readyz", "/metrics", "/openapi.json"):
+        assert guarded.get(path).status_code == 200
+
+
+def test_every_route_under_v1_asks_for_a_key(guarded):
+    for path, methods in guarded.get("/openapi.json").json()["paths"].items():
+        if path.startswith("/v1"):
+            for method in methods:
+                assert (
+                    guarded.request(
+                        method,
+                        path.format_map(
+                            {"screening_id": "x", "document_id": "x", "job_id": "x", "report_format": "docx"}
+                        ),
+                    ).status_code
+                    == 401
+                ), path
+
+
+def test_keys_are_kept_as_hashes(guarded):
+    with guarded.database.engine.connect() as connection:
+        stored = str(connection.exec_driver_sql("SELECT * FROM api_keys").fetchall())
+    for secret in guarded.secrets.values():
+        assert secret not in stored
+
+
+def test_a_revoked_key_stops_working(guarded):
+    with guarded.database.session() as session:
+        secret = create_key(session, "临时", [Scope.SCREEN])
+    assert ask(guarded, secret).status_code == 200
+    with guarded.database.session() as session:
+        revoke_key(session, "临时")
+    end = time.monotonic() + 8
+    while ask(guarded, secret).status_code == 200:
+        assert time.monotonic() < end
+        time.sleep(0.5)
+
+
+def test_too_many_requests_are_told_when_to_come_again(guarded):
+    with guarded.database.session() as session:
+        secret = create_key(session, "急", [Scope.SCREEN])
+    answers = [ask(guarded, secret) for _ in range(25)]
+    assert [answer.status_code for answer in answers] == [200] * 20 + [429] * 5
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 61
+
+
+def test_too_large_a_body_is_refused_whether_declared_or_not(guarded):
+    secret = guarded.secrets[Scope.SCREEN]
+    assert ask(guarded, secret, json={"text": "字" * 30_000}).status_code == 413
+    headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+
+    def parts():
+        yield b'{"text": "'
+        for _ in range(40):
+            yield b"a" * 1000
+        yield b'"}'
+
+    assert guarded.post("/v1/screenings", content=parts(), headers=headers).status_code == 413
+    upload = {"file": ("a.txt", b"a" * 60_000)}
+    assert guarded.post("/v1/documents", files=upload, headers={"Authorization": f"Bearer {secret}"}).status_code == 413
+
+
+def test_answers_carry_an_id_and_safe_headers(guarded):
+    answer = guarded.get("/healthz", headers={"X-Request-ID": "my-id-1"})
+    assert answer.headers["x-request-id"] == "my-id-1"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "frame-ancestors" in answer.headers["content-security-policy"]
+    assert guarded.get("/healthz", headers={"X-Request-ID": "a\tb<script>"}).headers["x-request-id"].isalnum()
+
+
+def test_logs_hold_neither_texts_nor_secrets(guarded, capfd, monkeypatch):
+    secret = guarded.secrets[Scope.SCREEN]
+    monkeypatch.setattr("service.routes.screenings.screen_requests", None)
+    assert ask(guarded, secret, json={"text": "机密的一句话"}).status_code == 500
+    seen = "".join(capfd.readouterr())
+    assert "request failed" in seen
+    assert "机密" not in seen
+    assert secret not in seen
+    assert "Traceback" not in seen
+
+
+def test_no_open_door_to_the_network():
+    with pytest.raises(SettingsError, match=r"127\.0\.0\.1"):
+        create_app(Settings(auth="off", host="0.0.0.0"))  # noqa: S104
+    with pytest.raises(ValueError, match="MINGJIAN_WEBHOOK_SECRET"):
+        Settings(webhook_url="http://127.0.0.1/x")
+
+
+@pytest.fixture
+def environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINGJIAN_DATA_FOLDER", str(tmp_path))
+    load_settings.cache_clear()
+    yield monkeypatch
+    load_settings.cache_clear()
+
+
+def test_keys_from_the_command_line(environment):
+    run = CliRunner()
+    made = run.invoke(app, ["keys", "create", "工作流", "--scope", "screen", "--scope", "jobs"])
+    assert made.exit_code == 0, made.output
+    assert made.stdout.startswith("mj_")
+    assert run.invoke(app, ["keys", "create", "工作流", "--scope", "screen"]).exit_code == 2
+    listed = run.invoke(app, ["keys", "list"]).stdout
+    assert "jobs screen" in listed
+    assert made.stdout.strip() not in listed
+    assert run.invoke(app, ["keys", "revoke", "工作流"]).exit_code == 0
+    assert run.invoke(app, ["keys", "revoke", "工作流"]).exit_code == 2
+
+
+def test_config_is_shown_without_secrets(environment):
+    environment.setenv("MINGJIAN_DATABASE_URL", "postgresql://u:geheim@h/d")
+    environment.setenv("COLUMNS", "200")
+    shown = CliRunner().invoke(app, ["config", "show"]).stdout
+    assert "MINGJIAN_DATABASE_URL" in shown
+    assert "geheim" not in shown
+
+
+def test_wrong_settings_are_named(environment):
+    environment.setenv("MINGJIAN_PORT", "99999")
+    done = CliRunner().invoke(app, ["config", "show"])
+    assert done.exit_code == 2
+    assert "port" in done.stderr
+
+
+def test_the_openapi_file_is_the_committed_one(guarded):
+    from tests.conftest import ROOT
+
+    committed = json.loads((ROOT / "service/openapi.json").read_text(encoding="utf-8"))
+    assert guarded.get("/openapi.json").json() == committed, "run: make openapi"
