@@ -1,0 +1,90 @@
+"""Speed of the runtime beside its raw session, the fp32 network and a transformers pipeline of the teacher's shape.
+
+The pipeline runs an encoder of twelve layers with the shipped tokenizer: its speed depends on shape alone.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedTokenizerFast, pipeline
+
+from screening.artifact import ENCODER, TOKENIZER
+from screening.classifier import Classifier, Input
+from screening.screener import Screener
+from training.bench.common import THREADS, inputs_of, medians, raw_session, sample_rows, seconds
+from training.model import TextClassifier
+from training.network import write_network
+
+TEXTS = 256
+SHORT_CHARS = 40
+SHORT_RUNS = 60
+TEACHER_LAYERS = 12
+LOAD_CODE = """
+import time
+start = time.perf_counter()
+from screening import Screener
+screener = Screener.load(threads=2)
+loaded = time.perf_counter() - start
+from screening.screener import TextInput
+screener.screen([TextInput("最终解释权归本店所有" * n, "clause") for n in range(1, 25)] * 3)
+lines = open("/proc/self/status").read().splitlines()
+print(loaded, next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024)
+"""
+
+
+def text_pipeline(folder: Path, layers: int) -> Callable[..., object]:
+    """Return a transformers text-classification pipeline with the shipped tokenizer; weights are random."""
+    config = AutoConfig.for_model(**json.loads((folder / ENCODER).read_text(encoding="utf-8")))
+    config.num_hidden_layers = layers
+    model = AutoModelForSequenceClassification.from_config(config)
+    names = {"pad_token": "<pad>", "unk_token": "<unk>", "cls_token": "<s>", "sep_token": "</s>"}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(folder / TOKENIZER), model_max_length=512, **names)
+    classify: Callable[..., object] = pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
+    return classify
+
+
+def _teacher(folder: Path, inputs: list[Input]) -> Callable[[], object]:
+    classify = text_pipeline(folder, TEACHER_LAYERS)
+    texts = [item.text for item in inputs]
+    return lambda: classify(texts, truncation=True)
+
+
+def bench_runtime() -> dict[str, Any]:
+    """Run the benchmark and return its figures."""
+    screener = Screener.load(threads=THREADS)
+    folder = screener.artifact.folder
+    inputs = inputs_of(sample_rows(TEXTS))
+    small = screener.classifier
+    with tempfile.TemporaryDirectory() as temporary:
+        network = Path(temporary) / "fp32.onnx"
+        write_network(TextClassifier.load(folder), network)
+        full = Classifier(network, folder / TOKENIZER, screener.artifact.manifest.max_tokens, THREADS)
+        median = medians(
+            {
+                "runtime": lambda: small.run(inputs),
+                "raw_int8": raw_session(small, inputs),
+                "raw_fp32": raw_session(full, inputs),
+                "pipeline": _teacher(folder, inputs),
+            }
+        )
+    short = Input("这款茶饮连喝三个月血糖血压都稳定下来了，老顾客都说好，今天下单买二送一包邮到家哦", "ad", "普通食品")
+    short = Input(short.text[:SHORT_CHARS], short.kind, short.category)
+    single = statistics.median(seconds(lambda: small.run([short])) for _ in range(SHORT_RUNS))
+    done = subprocess.run([sys.executable, "-c", LOAD_CODE], check=True, capture_output=True, text=True)  # noqa: S603
+    load, memory = map(float, done.stdout.split())
+    return {
+        "texts": len(inputs),
+        "texts_per_s": {name: round(len(inputs) / value, 1) for name, value in median.items()},
+        "runtime_to_raw": round(median["raw_int8"] / median["runtime"], 3),
+        "int8_to_fp32": round(median["raw_fp32"] / median["raw_int8"], 2),
+        "runtime_to_pipeline": round(median["pipeline"] / median["runtime"], 2),
+        "one_text_ms": round(single * 1000, 2),
+        "load_s": round(load, 2),
+        "memory_mb": round(memory),
+    }
