@@ -1,7 +1,9 @@
 """What a running service holds: settings, database, inference worker, jobs; opened and closed in order."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 
 from screening.screener import Screener
@@ -12,6 +14,10 @@ from service.worker import InferenceWorker
 
 if TYPE_CHECKING:
     from service.jobs.executor import JobExecutor
+
+# More would only wait for each other, and for the interpreter.
+DATABASE_THREADS = 4
+Result = TypeVar("Result")
 
 
 class Runtime:
@@ -24,6 +30,7 @@ class Runtime:
         self.worker = InferenceWorker(lambda: Screener.load(settings.model, settings.threads), settings.max_queue)
         self.jobs: JobExecutor | None = None
         self.model_version = ""
+        self._database_threads = CapacityLimiter(DATABASE_THREADS)
         self.stopping = False
 
     def start(self) -> None:
@@ -43,6 +50,10 @@ class Runtime:
             self.jobs.stop()
         self.worker.stop(self.settings.shutdown_grace)
         self.database.close()
+
+    async def database_call(self, function: Callable[..., Result], *arguments: object) -> Result:
+        """Run a function that waits for the database beside the event loop."""
+        return await to_thread.run_sync(function, *arguments, limiter=self._database_threads)
 
     @property
     def executor(self) -> "JobExecutor":

@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 
-from starlette.concurrency import run_in_threadpool
-
 from screening.results import Screening
 from screening.screener import TextError, TextInput
 from service.metrics import KEPT, TEXTS
@@ -18,13 +16,17 @@ from service.worker import Outcome, QueueFullError, WorkerDeadError
 RETRY_AFTER_S = "2"
 
 
+def _crowded() -> ProblemError:
+    return ProblemError(429, "排队的文本过多，请稍后再试", {"Retry-After": RETRY_AFTER_S})
+
+
 async def run_worker(runtime: Runtime, items: Sequence[TextInput]) -> list[Outcome]:
     """Have the worker screen texts; raises ProblemError 429, 503 or 504."""
     try:
         future = runtime.worker.submit(items)
         return await asyncio.wait_for(asyncio.wrap_future(future), runtime.settings.request_timeout)
     except QueueFullError as error:
-        raise ProblemError(429, "排队的文本过多，请稍后再试", {"Retry-After": RETRY_AFTER_S}) from error
+        raise _crowded() from error
     except WorkerDeadError as error:
         raise ProblemError(503, str(error), {"Retry-After": RETRY_AFTER_S}) from error
     except TimeoutError as error:
@@ -41,9 +43,11 @@ async def screen_requests(
     runtime: Runtime, actor: str, requests: Sequence[ScreeningRequest]
 ) -> list[ScreeningAnswer | TextError]:
     """Screen and keep texts; those that cannot be read have their error in place of an answer."""
+    if runtime.worker.is_full:  # before the database is asked, so that a crowd is turned away at little cost
+        raise _crowded()
     items = [request.item() for request in requests]
     digests = [digest(item, runtime.model_version) for item in items]
-    results: dict[str, Outcome] = {**await run_in_threadpool(_kept, runtime, digests)}
+    results: dict[str, Outcome] = {**await runtime.database_call(_kept, runtime, digests)}
     KEPT.inc(sum(key in results for key in digests))
     new = {key: item for key, item in zip(digests, items, strict=True) if key not in results}
     if new:
@@ -69,7 +73,7 @@ async def screen_requests(
                 for place, outcome in enumerate(outcomes)
             ]
 
-    answers = await run_in_threadpool(keep)
+    answers = await runtime.database_call(keep)
     for answer in answers:
         TEXTS.labels("request", answer.verdict.value if isinstance(answer, ScreeningAnswer) else "error").inc()
     return answers

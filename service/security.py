@@ -12,7 +12,6 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Send
@@ -62,7 +61,7 @@ class Gate:
             with runtime.database.session() as session:
                 return recognise(session, secret)
 
-        known = await run_in_threadpool(look_up)
+        known = await runtime.database_call(look_up)
         if known is None:
             raise ProblemError(401, "接口密钥无效或已停用", {"WWW-Authenticate": "Bearer"})
         self._known = {k: v for k, v in self._known.items() if time.monotonic() - v[0] < REMEMBER_S}

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from types import FrameType
 
@@ -16,6 +17,8 @@ from service.settings import Settings
 
 POLL_S = 0.5
 START_FAILED = 3
+# The event loop gets its turn soon where other threads compute.
+SWITCH_S = 0.001
 
 log = structlog.get_logger()
 
@@ -32,6 +35,7 @@ def _leave() -> None:
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; raises SettingsError before anything starts."""
     app = create_app(settings)
+    sys.setswitchinterval(SWITCH_S)
     set_up_logs(settings.log_format)
     server = uvicorn.Server(
         uvicorn.Config(

@@ -99,6 +99,11 @@ class InferenceWorker:
         """How many texts wait or are being screened."""
         return self._waiting
 
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more is taken for now."""
+        return self._waiting >= self._max_queue
+
     def submit(self, items: Sequence[TextInput], priority: Priority = Priority.REQUEST) -> "Future[list[Outcome]]":
         """Hand texts in; raises QueueFullError or WorkerDeadError. A text that cannot be read has a TextError."""
         if not self.alive:

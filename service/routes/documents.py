@@ -74,7 +74,7 @@ async def screen_document(
             note(session, caller.name, "screen_document", kept.id)
             return kept
 
-    return await run_in_threadpool(keep)
+    return await runtime.database_call(keep)
 
 
 def _find(runtime: Runtime, document_id: str) -> DocumentAnswer:
@@ -89,7 +89,7 @@ def _find(runtime: Runtime, document_id: str) -> DocumentAnswer:
 async def get_document(request: Request, document_id: str, caller: MayScreen) -> DocumentAnswer:
     """按编号取已保存的结果。"""
     del caller
-    return await run_in_threadpool(_find, runtime_of(request), document_id)
+    return await runtime_of(request).database_call(_find, runtime_of(request), document_id)
 
 
 @router.get(
@@ -107,7 +107,7 @@ async def get_report(request: Request, document_id: str, report_format: ReportFo
             note(session, caller.name, "export_report", document_id)
         return answer.name, content
 
-    name, content = await run_in_threadpool(write)
+    name, content = await runtime.database_call(write)
     saved_as = quote(f"筛查报告-{name}.{report_format}")
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{saved_as}"}
     return Response(content, media_type=media_type, headers=headers)

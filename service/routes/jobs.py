@@ -11,7 +11,6 @@ from urllib.parse import quote
 from fastapi import APIRouter, File, Query, Request, UploadFile
 from fastapi.responses import FileResponse, StreamingResponse
 from starlette.background import BackgroundTask
-from starlette.concurrency import run_in_threadpool
 
 from screening.textfile import EncodingError
 from service.cursors import decode_cursor, encode_cursor
@@ -84,9 +83,9 @@ async def create(
     """在后台逐条筛查；有误的条目带行号报错，不影响其他条目。服务中断后自动接着做。"""
     runtime = runtime_of(request)
     data = await file.read()
-    job_id = await run_in_threadpool(_create, runtime, caller.name, safe_name(file.filename or ""), data)
-    await run_in_threadpool(runtime.executor.submit, job_id)
-    return await run_in_threadpool(_read, runtime, job_id)
+    job_id = await runtime.database_call(_create, runtime, caller.name, safe_name(file.filename or ""), data)
+    await runtime.database_call(runtime.executor.submit, job_id)
+    return await runtime.database_call(_read, runtime, job_id)
 
 
 @router.get("", summary="任务列表")
@@ -107,14 +106,14 @@ async def jobs(
             more = encode_cursor(found[limit - 1].seq) if len(found) > limit else None
             return JobPage(items=[job_answer(job, []) for job in found[:limit]], next_cursor=more)
 
-    return await run_in_threadpool(read)
+    return await runtime.database_call(read)
 
 
 @router.get("/{job_id}", summary="任务进展", responses=NOT_FOUND)
 async def get_job(request: Request, job_id: str, caller: MayRunJobs) -> JobAnswer:
     """返回已完成、有误、总条数，速度与预计剩余时间。"""
     del caller
-    return await run_in_threadpool(_read, runtime_of(request), job_id)
+    return await runtime_of(request).database_call(_read, runtime_of(request), job_id)
 
 
 @router.get(
@@ -127,11 +126,11 @@ async def events(request: Request, job_id: str, caller: MayRunJobs) -> Streaming
     """以服务器推送事件（SSE）每秒返回一次任务进展，直到任务结束。"""
     del caller
     runtime = runtime_of(request)
-    await run_in_threadpool(_read, runtime, job_id)
+    await runtime.database_call(_read, runtime, job_id)
 
     async def stream() -> AsyncIterator[str]:
         while True:
-            answer = await run_in_threadpool(_read, runtime, job_id)
+            answer = await runtime.database_call(_read, runtime, job_id)
             yield f"event: progress\ndata: {answer.model_dump_json()}\n\n"
             if answer.state in FINAL or runtime.stopping:
                 return
@@ -153,7 +152,7 @@ async def cancel(request: Request, job_id: str, caller: MayRunJobs) -> JobAnswer
             note(session, caller.name, "cancel_job", job_id)
         return _read(runtime, job_id)
 
-    return await run_in_threadpool(end)
+    return await runtime.database_call(end)
 
 
 @router.get(
@@ -184,7 +183,7 @@ async def results(
             note(session, caller.name, "export_job", job_id)
         return answer.name, path
 
-    name, path = await run_in_threadpool(write)
+    name, path = await runtime.database_call(write)
     saved_as = quote(f"筛查结果-{name}.{result_format}")
     return FileResponse(
         path,

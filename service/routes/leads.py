@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from starlette.concurrency import run_in_threadpool
 
 from service.cursors import decode_cursor, encode_cursor
 from service.problems import ProblemError
@@ -45,9 +44,9 @@ async def take_leads(request: Request, body: LeadsRequest, caller: MayRunJobs) -
             note(session, caller.name, "take_leads", job.id)
             return LeadsAnswer(accepted=len(new), known=len(body.leads) - len(new), job_id=job.id)
 
-    answer = await run_in_threadpool(keep)
+    answer = await runtime.database_call(keep)
     if answer.job_id:
-        await run_in_threadpool(runtime.executor.submit, answer.job_id)
+        await runtime.database_call(runtime.executor.submit, answer.job_id)
     return answer
 
 
@@ -69,4 +68,4 @@ async def give_leads(
             last = outcomes[-1].seq if outcomes else after
             return LeadPage(items=[lead_answer(outcome) for outcome in outcomes], cursor=encode_cursor(last))
 
-    return await run_in_threadpool(read)
+    return await runtime.database_call(read)

@@ -5,7 +5,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import ValidationError
-from starlette.concurrency import run_in_threadpool
 
 from screening.results import Verdict
 from screening.screener import TextError
@@ -120,7 +119,7 @@ async def list_screenings(
             more = encode_cursor(records[limit - 1].seq) if len(records) > limit else None
             return ScreeningPage(items=items, next_cursor=more)
 
-    return await run_in_threadpool(read)
+    return await runtime.database_call(read)
 
 
 @router.get("/{screening_id}", summary="取一次筛查的结果", responses=NOT_FOUND)
@@ -136,4 +135,4 @@ async def get_screening(request: Request, screening_id: str, caller: MayScreen) 
                 raise ProblemError(404, "没有这个编号的筛查记录")
             return stored_screening(record)
 
-    return await run_in_threadpool(read)
+    return await runtime.database_call(read)

@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.concurrency import run_in_threadpool
 
 from screening.taxonomy import Label
 from service.cursors import decode_cursor, encode_cursor
@@ -58,7 +57,7 @@ async def audit(
             more = encode_cursor(entries[limit - 1].seq) if len(entries) > limit else None
             return AuditPage(items=[audit_item(entry) for entry in entries[:limit]], next_cursor=more)
 
-    return await run_in_threadpool(read)
+    return await runtime.database_call(read)
 
 
 @router.get("/healthz", summary="进程是否存活")
@@ -71,7 +70,7 @@ async def healthz(request: Request) -> Health:
 async def readyz(request: Request) -> Health | JSONResponse:
     """推理服务在运行、数据库可写、任务服务在运行，才返回 200。"""
     runtime = runtime_of(request)
-    faults = await run_in_threadpool(runtime.faults)
+    faults = await runtime.database_call(runtime.faults)
     if faults:
         return problem(request, 503, "；".join(faults))
     return Health(status="ok", model_version=runtime.model_version)

@@ -36,7 +36,7 @@ def settings(request, tmp_path_factory) -> Settings:
     return Settings(data_folder=folder, database_url=address, auth="off", threads=2)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client(settings) -> Iterator[TestClient]:
     with TestClient(create_app(settings), raise_server_exceptions=False) as own:
         yield own

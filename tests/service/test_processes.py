@@ -40,25 +40,26 @@ def command(*arguments):
 
 
 @contextmanager
-def service(folder, port, **more):
-    """A service in a process of its own, killed at the end if it still runs."""
-    process = subprocess.Popen(
-        command("serve", "--port", str(port)), env=environment(folder, **more), stderr=subprocess.PIPE, text=True
-    )
+def service(folder, port, code="from service.cli import app; app()", **more):
+    """A service in a process of its own, killed at the end if it still runs. Its log goes to a file: a pipe fills up."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "log"
+    with log.open("w") as file:
+        arguments = [sys.executable, "-c", code, "serve", "--port", str(port)]
+        process = subprocess.Popen(arguments, env=environment(folder, **more), stderr=file)
     try:
-        wait_ready(port, process)
+        wait_ready(port, process, log)
         yield process
     finally:
         if process.poll() is None:
             process.kill()
         process.wait(10)
-        process.stderr.close()
 
 
-def wait_ready(port, process, seconds=60):
+def wait_ready(port, process, log, seconds=60):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        assert process.poll() is None, process.stderr.read()
+        assert process.poll() is None, log.read_text()
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
                 if answer.status == 200:
@@ -175,26 +176,14 @@ from service.cli import app
 app()
 """
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "serve", "--port", str(port)],
-        env=environment(tmp_path),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        wait_ready(port, process)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            start = time.monotonic()
-            assert client.post("/v1/screenings", json={"text": "终止"}).status_code == 503
-            while client.get("/readyz").status_code == 200:
-                assert time.monotonic() - start < 1
-            assert "推理" in client.get("/readyz").json()["detail"]
-            assert client.get("/healthz").status_code == 200
-            assert client.post("/v1/screenings", json={"text": "你好"}).status_code == 503
-    finally:
-        process.kill()
-        process.wait()
-        process.stderr.close()
+    with service(tmp_path, port, code), httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        start = time.monotonic()
+        assert client.post("/v1/screenings", json={"text": "终止"}).status_code == 503
+        while client.get("/readyz").status_code == 200:
+            assert time.monotonic() - start < 1
+        assert "推理" in client.get("/readyz").json()["detail"]
+        assert client.get("/healthz").status_code == 200
+        assert client.post("/v1/screenings", json={"text": "你好"}).status_code == 503
 
 
 @pytest.mark.parametrize("address", ["postgresql://nobody:geheim@127.0.0.1:1/none", "sqlite:////proc/none/x.sqlite"])
