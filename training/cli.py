@@ -49,6 +49,17 @@ def validate_command(
     raise typer.Exit(1 if report.errors else 0)
 
 
+@data_app.command("coverage")
+@_guarded
+def coverage_command(
+    paths: Annotated[list[Path], typer.Argument(help="语料文件或文件夹")],
+) -> None:
+    """按标签、行业、长度、来源统计语料的覆盖，列出空缺和合规文本过少的行业。"""
+    from training.coverage import coverage  # noqa: PLC0415
+
+    coverage(paths).show(Console())
+
+
 @_guarded
 def base_command(
     out: Annotated[Path, typer.Argument(help="输出文件夹")],

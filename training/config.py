@@ -19,7 +19,8 @@ class TrainConfig(BaseModel):
     `base_name` is what the manifest calls the base: its folder's name by default.
     `layers` 0 keeps all of the base. `extra` are labelled texts of others, trained on but never tested on.
     `soft_share` is the part of the teacher's probabilities in the target of a distilled student; `unlabelled` texts
-    have the teacher's alone. `split` is the split.json of an earlier run: what it held out stays held out, so that a
+    have the teacher's alone. `evasion_share` of the texts with marked words are also learned with those words hidden as
+    sellers hide them. `split` is the split.json of an earlier run: what it held out stays held out, so that a
     run which goes on from its model is judged on texts that neither has seen.
     """
 
@@ -53,6 +54,7 @@ class TrainConfig(BaseModel):
     extra_weight: Annotated[float, Field(gt=0, le=1)] = 0.6
     context_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     positive_weight: Annotated[float, Field(gt=0)] = 1.0
+    evasion_share: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 def read_config(path: Path) -> TrainConfig:

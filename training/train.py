@@ -21,6 +21,7 @@ from training.config import ConfigError, TrainConfig
 from training.corpus import Row, data_version, read_corpus, read_loosely
 from training.device import autocast, pick_device
 from training.encoder import load_encoder
+from training.evasion import evasive_twins
 from training.examples import Example, Floats, TrainingBatch, encode, example, training_batch, with_less_context
 from training.metrics import Mask, macro_average_precision, quality
 from training.model import Prediction, TextClassifier, is_classifier
@@ -76,6 +77,9 @@ def corpora_of(config: TrainConfig, rows: Sequence[Row], held_out: Collection[st
     training = [
         (row, 1.0 if row.readings > 1 else config.single_reading_weight) for row in rows if row.id not in held_out
     ]
+    if config.evasion_share:
+        twins = evasive_twins([row for row, _ in training], config.evasion_share, config.seed)
+        training += [(row, config.single_reading_weight) for row in twins]
     training += [(row, config.extra_weight) for row in read_loosely(config.extra)]
     return Corpora(training, [row for row in rows if row.id in held_out])
 

@@ -1,0 +1,51 @@
+"""Hidden twins: changed where the words are marked, readable again where the normaliser can."""
+
+import numpy as np
+import pytest
+
+from screening.normalise import normalise
+from training.corpus import MarkedWords, Row
+from training.evasion import Evader, evasive_twins
+
+TEXT = "这款茶饮包治百病，药店都断货了"
+ROW = Row(
+    id="x",
+    text=TEXT,
+    kind="ad",
+    category="普通食品",
+    labels=("ad_medical_claim",),
+    spans=(MarkedWords(start=4, end=8, label="ad_medical_claim"),),
+)
+WAYS = ["符号", "空格", "表情", "零宽字符", "繁体", "拼音", "谐音", "拆字"]
+
+
+@pytest.fixture(scope="module")
+def evader(corpus_rows):
+    return Evader([row["text"] for row in corpus_rows] + [TEXT])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_marked_words_alone_are_hidden(evader, way):
+    twin = evader.twin(ROW, way, np.random.default_rng(1))
+    if twin is None:  # these words have no other traditional form
+        assert way == "繁体"
+        return
+    assert twin.text != TEXT
+    assert twin.text.startswith("这款茶饮")
+    assert twin.text.endswith("，药店都断货了")
+    assert twin.labels == ROW.labels
+
+
+@pytest.mark.parametrize("way", ["符号", "空格", "零宽字符"])
+def test_the_normaliser_sees_through_separators(evader, way):
+    twin = evader.twin(ROW, way, np.random.default_rng(2))
+    assert "包治百病" in normalise(twin.text).text
+
+
+def test_twins_are_made_of_a_share_and_the_same_each_time(corpus_rows):
+    rows = [Row.model_validate(row) for row in corpus_rows]
+    marked = sum(bool(row.spans) for row in rows)
+    twins = evasive_twins(rows, 0.5, seed=3)
+    assert 0.2 * marked < len(twins) < 0.7 * marked
+    assert twins == evasive_twins(rows, 0.5, seed=3)
+    assert len({twin.id for twin in twins}) == len(twins)
