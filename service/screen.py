@@ -33,10 +33,11 @@ async def run_worker(runtime: Runtime, items: Sequence[TextInput]) -> list[Outco
         raise ProblemError(504, "等待筛查超时，请稍后再试") from error
 
 
-def _kept(runtime: Runtime, digests: Sequence[str]) -> dict[str, Screening]:
+def _kept(runtime: Runtime, digests: Sequence[str]) -> dict[str, tuple[int, Screening]]:
+    """Return the kept answers among these digests: seq and result."""
     with runtime.database.session() as session:
         found = find_answers(session, set(digests))
-    return {key: Screening.model_validate_json(answer.result) for key, answer in found.items()}
+    return {key: (answer.seq, Screening.model_validate_json(answer.result)) for key, answer in found.items()}
 
 
 async def screen_requests(
@@ -47,9 +48,10 @@ async def screen_requests(
         raise _crowded()
     items = [request.item() for request in requests]
     digests = [digest(item, runtime.model_version) for item in items]
-    results: dict[str, Outcome] = {**await runtime.database_call(_kept, runtime, digests)}
-    KEPT.inc(sum(key in results for key in digests))
-    new = {key: item for key, item in zip(digests, items, strict=True) if key not in results}
+    kept = await runtime.database_call(_kept, runtime, digests)
+    KEPT.inc(sum(key in kept for key in digests))
+    new = {key: item for key, item in zip(digests, items, strict=True) if key not in kept}
+    results: dict[str, Outcome] = {key: result for key, (_, result) in kept.items()}
     if new:
         results |= zip(new, await run_worker(runtime, list(new.values())), strict=True)
 
@@ -58,20 +60,19 @@ async def screen_requests(
         outcomes = [results[key] for key in digests]
         good = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, Screening)]
         with runtime.database.session() as session:
-            kept = keep_answers(session, fresh)
-            kept |= find_answers(session, {digests[place] for place in good} - kept.keys())
+            seqs = keep_answers(session, fresh) | {key: seq for key, (seq, _) in kept.items()}
             records = add_records(
                 session,
                 actor,
-                [kept[digests[place]] for place in good],
+                [seqs[digests[place]] for place in good],
                 [requests[place].particulars() for place in good],
             )
             note(session, actor, "screen", records[0].id if len(records) == 1 else f"{len(records)} texts")
-            by_place = dict(zip(good, records, strict=True))
-            return [
-                screening_answer(by_place[place], outcome) if isinstance(outcome, Screening) else outcome
-                for place, outcome in enumerate(outcomes)
-            ]
+        by_place = dict(zip(good, records, strict=True))
+        return [
+            screening_answer(by_place[place], outcome, items[place].text) if isinstance(outcome, Screening) else outcome
+            for place, outcome in enumerate(outcomes)
+        ]
 
     answers = await runtime.database_call(keep)
     for answer in answers:

@@ -27,7 +27,6 @@ from service.storage.jobs import (
 )
 from service.storage.leads import outcomes_of_job
 from service.storage.screenings import digest, find_answers, keep_answers
-from service.storage.tables import Answer
 from service.worker import Outcome, Priority, QueueFullError, WorkerDeadError
 
 CHUNK_ROWS = 512
@@ -72,13 +71,15 @@ def screen_rows(runtime: Runtime, job_id: str, first: int, end: int) -> bool:
     results = dict(zip(new, _screen(runtime, list(new.values())), strict=True)) if new else {}
     fresh = {key: (new[key], result) for key, result in results.items() if isinstance(result, Screening)}
     with runtime.database.session() as session:
-        answers = {**kept, **keep_answers(session, fresh)}
-        outcomes: dict[int, Answer | str] = {
+        answers = {key: answer.seq for key, answer in kept.items()} | keep_answers(session, fresh)
+        outcomes: dict[int, int | str] = {
             number: answers[key] if key in answers else str(results[key]) for number, key in digests.items()
         }
         finish_items(session, job, outcomes, runtime.model_version)
-    for outcome in outcomes.values():
-        TEXTS.labels("job", "error" if isinstance(outcome, str) else outcome.verdict).inc()
+    verdicts = {key: answer.verdict for key, answer in kept.items()}
+    verdicts |= {key: result.verdict.value for key, (_, result) in fresh.items()}
+    for key in digests.values():
+        TEXTS.labels("job", verdicts.get(key, "error")).inc()
     return True
 
 

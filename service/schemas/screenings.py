@@ -128,10 +128,10 @@ def stored_screening(record: ScreeningRecord) -> StoredScreening:
     return StoredScreening(**_particulars(record), **own, licences=find_licences(text), text=text)
 
 
-def screening_answer(record: ScreeningRecord, result: Screening) -> ScreeningAnswer:
+def screening_answer(record: ScreeningRecord, result: Screening, text: str) -> ScreeningAnswer:
     """Return a new screening as the API gives it."""
     own = {name: getattr(result, name) for name in Screening.model_fields}
-    return ScreeningAnswer(**_particulars(record), **own, licences=find_licences(record.answer.text))
+    return ScreeningAnswer(**_particulars(record), **own, licences=find_licences(text))
 
 
 def screening_summary(record: ScreeningRecord) -> ScreeningSummary:

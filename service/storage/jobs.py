@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from screening.screener import TextInput
 from service.records import Failure, Record
-from service.storage.tables import Answer, JobItem, JobRecord, Lead, LeadResult, now
+from service.storage.tables import JobItem, JobRecord, Lead, LeadResult, now
 
 INSERT_CHUNK = 1000
 LEAD_LOCK = 728302
@@ -117,13 +117,11 @@ def input_of(item: JobItem) -> TextInput:
     return TextInput(item.text, kind, item.category)  # type: ignore[arg-type]
 
 
-def finish_items(session: Session, job: JobRecord, outcomes: Mapping[int, Answer | str], model_version: str) -> None:
-    """Finish rows, by number, with their answer or error; rows that another worker has finished stay as they are."""
+def finish_items(session: Session, job: JobRecord, outcomes: Mapping[int, int | str], model_version: str) -> None:
+    """Finish rows, by number, with their answer's seq or their error; rows finished before stay as they are."""
     done = failed = 0
     for number, outcome in outcomes.items():
-        values: dict[str, object] = (
-            {"error": outcome[:500]} if isinstance(outcome, str) else {"answer_seq": outcome.seq}
-        )
+        values: dict[str, object] = {"error": outcome[:500]} if isinstance(outcome, str) else {"answer_seq": outcome}
         own = (JobItem.job_seq == job.seq, JobItem.number == number, JobItem.finished.is_(False))
         result = session.execute(update(JobItem).where(*own).values(finished=True, **values))
         assert isinstance(result, CursorResult)  # noqa: S101 - an update has a row count

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from screening.results import Screening, Verdict
 from screening.screener import TextInput
-from service.storage.tables import Answer, AnswerLabel, ScreeningRecord
+from service.storage.tables import Answer, AnswerLabel, ScreeningRecord, new_id, now
 
 # Bound parameters in one statement are limited, in SQLite to 32,766.
 CHUNK = 500
@@ -55,8 +55,8 @@ def find_answers(session: Session, digests: Collection[str]) -> dict[str, Answer
     return found
 
 
-def keep_answers(session: Session, results: Mapping[str, tuple[TextInput, Screening]]) -> dict[str, Answer]:
-    """Keep results by digest and return their answers; where another process kept one first, that one stands."""
+def keep_answers(session: Session, results: Mapping[str, tuple[TextInput, Screening]]) -> dict[str, int]:
+    """Keep results by digest and return their seq; where another process kept one first, that one stands."""
     if not results:
         return {}
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
@@ -73,28 +73,31 @@ def keep_answers(session: Session, results: Mapping[str, tuple[TextInput, Screen
         }
         for key, (item, result) in results.items()
     ]
-    statement = insert(Answer).values(rows).on_conflict_do_nothing(index_elements=["digest"])
-    new = set(session.scalars(statement.returning(Answer.digest)))
-    answers = find_answers(session, results)
+    # The tables themselves, not their classes: these statements run with every request.
+    table = Answer.__table__
+    statement = insert(table).on_conflict_do_nothing(index_elements=["digest"])  # type: ignore[arg-type]
+    written = session.execute(statement.returning(table.c.digest, table.c.seq), rows)
+    kept: dict[str, int] = {row.digest: row.seq for row in written}
     labels = [
-        {"answer_seq": answers[key].seq, "label": finding.label} for key in new for finding in results[key][1].findings
+        {"answer_seq": seq, "label": finding.label} for key, seq in kept.items() for finding in results[key][1].findings
     ]
     if labels:
-        session.execute(insert(AnswerLabel).values(labels))
-    return answers
+        session.execute(AnswerLabel.__table__.insert(), labels)  # type: ignore[attr-defined]
+    others = results.keys() - kept.keys()
+    return kept | {key: answer.seq for key, answer in find_answers(session, others).items()}
 
 
 def add_records(
-    session: Session, actor: str, answers: Sequence[Answer], particulars: Sequence[Particulars]
+    session: Session, actor: str, answers: Sequence[int], particulars: Sequence[Particulars]
 ) -> list[ScreeningRecord]:
-    """Note that `actor` asked for these answers."""
-    records = [
-        ScreeningRecord(answer=answer, actor=actor, **vars(own))
-        for answer, own in zip(answers, particulars, strict=True)
+    """Note that `actor` asked for these answers, given by seq; the records returned are not bound to the session."""
+    rows = [
+        {"id": new_id(), "created_at": now(), "answer_seq": seq, "actor": actor, **vars(own)}
+        for seq, own in zip(answers, particulars, strict=True)
     ]
-    session.add_all(records)
-    session.flush()
-    return records
+    if rows:
+        session.execute(ScreeningRecord.__table__.insert(), rows)  # type: ignore[attr-defined]
+    return [ScreeningRecord(**row) for row in rows]
 
 
 def find_record(session: Session, record_id: str) -> ScreeningRecord | None:
