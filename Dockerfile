@@ -5,14 +5,13 @@ COPY pyproject.toml README.md LICENSE NOTICE build_hook.py ./
 COPY screening screening
 COPY service service
 COPY training training
-COPY data/taxonomy.yaml data/evasions.yaml data/
+COPY data/*.yaml data/
 COPY models models
 RUN pip install --no-cache-dir --prefix=/install .
 
 FROM python:3.12-slim
-# What the recogniser of screenshots is linked against.
-RUN apt-get update && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --create-home --home-dir /var/lib/mingjian mingjian
+RUN useradd --system --create-home --home-dir /var/lib/mingjian mingjian \
+    && install --directory --owner=mingjian /var/lib/mingjian/data
 COPY --from=build /install /usr/local
 USER mingjian
 WORKDIR /var/lib/mingjian

@@ -1,4 +1,4 @@
-"""Puts the taxonomy, the evasion table and the model in service into the wheel."""
+"""Puts the tables of `data` and the model in service into the wheel."""
 
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,6 @@ class ResourcesHook(BuildHookInterface):
         root = Path(self.root)
         model = root / "models" / (root / "models" / "current").read_text(encoding="utf-8").strip()
         resources = "screening/resources"
-        for name in ("taxonomy.yaml", "evasions.yaml"):
-            build_data["force_include"][str(root / "data" / name)] = f"{resources}/{name}"
+        for file in sorted((root / "data").glob("*.yaml")):
+            build_data["force_include"][str(file)] = f"{resources}/{file.name}"
         build_data["force_include"][str(model)] = f"{resources}/model"

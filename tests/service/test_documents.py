@@ -170,6 +170,31 @@ def with_entry(name, content):
     return buffer.getvalue()
 
 
+def locked_pdf():
+    """A PDF under a password: the check of the empty password fails."""
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 200 200] >>",
+        b"<< /Filter /Standard /V 1 /R 2 /Length 40 /P -4 /O <" + b"11" * 32 + b"> /U <" + b"22" * 32 + b"> >>",
+    ]
+    content, places = b"%PDF-1.4\n", []
+    for number, own in enumerate(objects, 1):
+        places.append(len(content))
+        content += b"%d 0 obj\n%s\nendobj\n" % (number, own)
+    table = b"xref\n0 5\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % place for place in places)
+    trailer = b"trailer\n<< /Size 5 /Root 1 0 R /Encrypt 4 0 R /ID [<00> <00>] >>\nstartxref\n%d\n%%%%EOF" % len(
+        content
+    )
+    return content + table + trailer
+
+
+def test_an_encrypted_pdf_is_told_so(client):
+    answer = send(client, "密.pdf", locked_pdf())
+    assert answer.status_code == 422
+    assert "已加密" in answer.json()["detail"]
+
+
 def huge_picture():
     """A PNG of 50,000 times 50,000 pixels, in its head alone."""
 
