@@ -35,11 +35,16 @@ class Block:
 
 @dataclass(frozen=True)
 class Document:
-    """A parsed document. `by_recognition` tells that text was read from images, and may hold misread characters."""
+    """A parsed document.
+
+    `by_recognition` tells that text was read from images, and may hold misread characters; `is_list` that each block is
+    a text of its own, as the rows of a table are.
+    """
 
     name: str
     blocks: tuple[Block, ...]
     by_recognition: bool = False
+    is_list: bool = False
 
     @property
     def text(self) -> str:

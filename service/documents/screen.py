@@ -13,6 +13,7 @@ from service.schemas.documents import DocumentAnswer, DocumentSegment, LabelSumm
 
 # What goes to the model at once: a document must not keep everybody else waiting.
 PART_CHARS = 4000
+PASS_TEXTS = 32
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,16 @@ class Part:
 
 
 def parts(document: Document) -> list[Part]:
-    """Cut a document at block boundaries into parts of at most PART_CHARS; one block alone may be longer."""
+    """Cut a document at block boundaries into parts of at most PART_CHARS, a list into its blocks.
+
+    One block alone may be longer.
+    """
     found: list[Part] = []
     blocks: list[Block] = []
     headings: list[str] = []
     chars, heading = 0, ""
     for block in document.blocks:
-        if blocks and chars + len(block.text) > PART_CHARS:
+        if blocks and (document.is_list or chars + len(block.text) > PART_CHARS):
             found.append(Part(tuple(blocks), tuple(headings)))
             blocks, headings, chars = [], [], 0
         heading = block.text if block.is_heading else heading
@@ -58,6 +62,18 @@ def parts(document: Document) -> list[Part]:
 def inputs(document: Document, kind: Kind | None, category: str) -> list[TextInput]:
     """Return what the screener reads of a document, part by part."""
     return [TextInput(part.text, kind, category, by_segment=True) for part in parts(document)]
+
+
+def passes(items: Sequence[TextInput]) -> Iterator[list[TextInput]]:
+    """Group inputs into what goes to the model at once."""
+    group: list[TextInput] = []
+    for item in items:
+        if group and (len(group) == PASS_TEXTS or sum(len(own.text) for own in group) + len(item.text) > PART_CHARS):
+            yield group
+            group = []
+        group.append(item)
+    if group:
+        yield group
 
 
 def _moved(findings: Sequence[Finding], start: int, end: int) -> tuple[Finding, ...]:

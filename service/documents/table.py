@@ -33,13 +33,14 @@ def _blocks(rows: Iterator[Sequence[Any]]) -> Iterator[Block]:
 
 def parse_xlsx(name: str, data: bytes, limits: Limits) -> Document:
     """Read the first sheet."""
-    return Document(name, tuple(_blocks(sheet_rows(data, limits))))
+    return Document(name, tuple(_blocks(sheet_rows(data, limits))), is_list=True)
 
 
 def parse_csv(name: str, data: bytes, _: Limits) -> Document:
     """Read a CSV file in any encoding that Chinese offices use."""
     csv.field_size_limit(MAX_CHARS * 2)
     try:
-        return Document(name, tuple(_blocks(csv.reader(io.StringIO(decode_text(name, data), newline="")))))
+        rows = csv.reader(io.StringIO(decode_text(name, data), newline=""))
+        return Document(name, tuple(_blocks(rows)), is_list=True)
     except csv.Error as error:
         raise DocumentError("文件不是有效的 CSV") from error

@@ -11,7 +11,7 @@ from screening.results import Screening
 from screening.taxonomy import Kind
 from service.documents.model import Document, DocumentError, Limits
 from service.documents.parse import parse_document
-from service.documents.screen import document_answer, inputs
+from service.documents.screen import document_answer, inputs, passes
 from service.problems import NOT_FOUND, ProblemError
 from service.reports.excel import excel_report
 from service.reports.page import page_report
@@ -61,11 +61,11 @@ async def screen_document(
     data = await file.read()
     document = await run_in_threadpool(read_document, runtime, file.filename or "", data)
     results: list[Screening] = []
-    for item in inputs(document, None if kind == "auto" else kind, category):
-        (outcome,) = await run_worker(runtime, [item])
-        if not isinstance(outcome, Screening):
-            raise outcome
-        results.append(outcome)
+    for items in passes(inputs(document, None if kind == "auto" else kind, category)):
+        for outcome in await run_worker(runtime, items):
+            if not isinstance(outcome, Screening):
+                raise outcome
+            results.append(outcome)
     answer = document_answer(document, results)
 
     def keep() -> DocumentAnswer:

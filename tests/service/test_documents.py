@@ -119,6 +119,14 @@ def test_every_format_with_text(client, name, content):
     assert "var x" not in str(body)
 
 
+def test_rows_of_a_table_are_judged_one_by_one(client):
+    rows = [GOOD, BAD, "双方各执一份，自签字之日起生效。", BAD]
+    body = send(client, "文案.csv", ("文案\n" + "\n".join(rows)).encode(), kind="clause").json()
+    assert [segment["text"] for segment in body["segments"]] == rows
+    assert [bool(segment["findings"]) for segment in body["segments"]] == [False, True, False, True]
+    assert [segment["paragraph"] for segment in body["segments"]] == [2, 3, 4, 5]
+
+
 def test_a_pdf_is_read_by_its_text_layer(client):
     body = send(client, "a.pdf", pdf_file()).json()
     assert "No refund" in body["segments"][0]["text"]
