@@ -14,13 +14,11 @@ from screening.evidence import Span, evidence_spans
 from screening.normalise import Normalised, normalise
 from screening.resources import shipped_model
 from screening.results import Evidence, Finding, Screening, SegmentResult, Verdict
-from screening.segment import WHOLE_CHARS, segment
+from screening.segment import segment
 from screening.taxonomy import Kind, Label, Taxonomy, load_taxonomy
 from screening.wide import WideModel
 
 MAX_CHARS = 200_000
-# A document is judged piece by piece even where it is short.
-SEGMENT_CHARS = 40
 # Processors round int8 products differently; golden probabilities may move by this much and no more.
 GOLDEN_TOLERANCE = 0.08
 
@@ -33,7 +31,7 @@ class TextError(MingjianError):
 class TextInput:
     """A text to screen, and the hints to it: where it comes from, and what goods or service it is about.
 
-    `by_segment` asks for the findings of each segment beside those of the whole.
+    `by_segment`, for documents, cuts short texts too, and asks for the findings of each segment beside those of all.
     """
 
     text: str
@@ -142,7 +140,7 @@ class Screener:
         if any("\ud800" <= character <= "\udfff" or character == "\0" for character in item.text):
             raise TextError("文本含有无效字符，请检查编码")
         pieces = []
-        for part in segment(item.text, item.kind, SEGMENT_CHARS if item.by_segment else WHOLE_CHARS):
+        for part in segment(item.text, item.kind, item.by_segment):
             whole = normalise(item.text[part.start : part.end]).shifted(part.start)
             if part.lead:
                 lead = normalise(item.text[part.lead[0] : part.lead[1]]).shifted(part.lead[0])

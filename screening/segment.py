@@ -1,13 +1,13 @@
 """Cuts a text into the pieces that are judged one by one: whole short texts, sentences, numbered clauses, windows.
 
-A short text is judged whole. A longer contract is cut at its numbering (第X条, 一、, （一）, 1., 1.1, ①), other long
-texts at sentence ends, and sentences are packed together while they fit. An item of a list keeps the lead-in sentence
-it hangs on ("有下列情形之一的，本公司不承担责任："). What is longer than a window is read in overlapping windows, so
-nothing is left out.
+A short text is judged whole. A longer contract is cut at its numbering (第X条, 一、, （一）, 1., 1.1, ①), every long
+text at its lines, and long lines at sentence ends, sentences being packed together while they fit. A heading is read
+with what follows it. An item of a list keeps the lead-in sentence it hangs on ("有下列情形之一的，本公司不承担责任：").
+What is longer than a window is read in overlapping windows, so nothing is left out.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from screening.taxonomy import Kind
@@ -16,6 +16,7 @@ WHOLE_CHARS = 280
 PACKED_CHARS = 140
 WINDOW_CHARS = 280
 OVERLAP_CHARS = 60
+HEADING_CHARS = 14
 
 _NUMBERS = "[一二三四五六七八九十百零〇两\\d]"
 # Levels of numbering, from the outermost in.
@@ -32,6 +33,7 @@ _LEVELS: tuple[re.Pattern[str], ...] = (
 _PLACE = re.compile(r"(?:^|(?<=[\n。；;：:！？]))[ \t\u3000]*", re.MULTILINE)
 _SENTENCE_END = re.compile(r"[。！？!?；;\n]+[”’」』）)]*")
 _LEAD_END = (":", "：")
+_PUNCTUATION = re.compile(r"[。！？!?；;，,：:]")
 
 
 @dataclass(frozen=True)
@@ -128,22 +130,50 @@ def _windows(segment: Segment) -> Iterator[Segment]:
     yield Segment(start, segment.end, segment.lead)
 
 
-def segment(text: str, kind: Kind | None, whole_chars: int = WHOLE_CHARS) -> list[Segment]:
+def _lines(text: str, segment: Segment) -> Iterator[Segment]:
+    """Yield the lines of a piece."""
+    start = segment.start
+    while (end := text.find("\n", start, segment.end)) >= 0:
+        yield Segment(start, end, segment.lead)
+        start = end + 1
+    yield Segment(start, segment.end, segment.lead)
+
+
+def _is_heading(text: str, segment: Segment) -> bool:
+    """Tell whether a piece is a short line without a sentence's punctuation, with more text below it."""
+    words = text[segment.start : segment.end]
+    return len(words) <= HEADING_CHARS and not _PUNCTUATION.search(words) and text[segment.end :].startswith("\n")
+
+
+def _under_headings(text: str, segments: Sequence[Segment]) -> Iterator[Segment]:
+    """Yield the pieces, each heading joined with what follows it: a heading alone says nothing."""
+    first: int | None = None
+    for own in segments:
+        if first is None and _is_heading(text, own):
+            first = own.start
+            continue
+        yield own if first is None else Segment(first, own.end, own.lead)
+        first = None
+    if first is not None:
+        yield Segment(first, segments[-1].end)
+
+
+def segment(text: str, kind: Kind | None, in_lines: bool = False) -> list[Segment]:
     """Cut a text into segments; every character but outer white space lies in at least one. Empty for a blank text.
 
-    A text of up to `whole_chars` is left whole.
+    A short text is left whole, unless it comes `in_lines`, as a document does. Otherwise no piece goes beyond a line.
     """
     start, end = _trim(text, 0, len(text))
     if start == end:
         return []
-    if end - start <= whole_chars:
+    if end - start <= WHOLE_CHARS and not (in_lines and "\n" in text[start:end]):
         return [Segment(start, end)]
     marks = _marks(text) if kind in ("clause", None) else []
     pieces = _clauses(text, marks) if len(marks) > 1 else iter([Segment(start, end)])
     segments: list[Segment] = []
-    for piece in pieces:
-        for packed in _pack(text, piece):
+    for line in (line for piece in pieces for line in _lines(text, piece)):
+        for packed in _pack(text, line):
             first, last = _trim(text, packed.start, packed.end)
             if first < last:
                 segments += _windows(Segment(first, last, packed.lead))
-    return segments
+    return list(_under_headings(text, segments)) if kind == "clause" or len(marks) > 1 else segments

@@ -58,3 +58,12 @@ def test_nothing_is_left_out(text, kind):
         if piece.lead:
             covered.update(range(*piece.lead))
     assert all(i in covered for i, character in enumerate(text) if not character.isspace())
+
+
+def test_lines_of_a_listing_stand_apart_and_headings_do_not():
+    listing = "滩羊后腿 真空分割\n自家熬的奶皮子，没办证\n满两百减二十"
+    assert [listing[s.start : s.end] for s in segment(listing, "product", in_lines=True)] == listing.split("\n")
+    assert len(segment(listing, "product")) == 1
+    contract = "一、协议变更\n1.1 修改前三十日公告。\n1.2 您可以退出。"
+    pieces = [contract[s.start : s.end] for s in segment(contract, "clause", in_lines=True)]
+    assert pieces == ["一、协议变更\n1.1 修改前三十日公告。", "1.2 您可以退出。"]

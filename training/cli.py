@@ -143,6 +143,19 @@ def evaluate_command(
 
 
 @_guarded
+def evaluate_documents_command(
+    documents: Annotated[Path, typer.Argument(help="整份文件及其标注（JSONL）")] = Path("data/documents.jsonl"),
+    model: Annotated[Path | None, typer.Option(help="模型文件夹，默认用随程序提供的模型")] = None,
+) -> None:
+    """在整份文件上评价模型：违规段的检出、合规段的误报。"""
+    from screening.screener import Screener  # noqa: PLC0415
+    from training.documents import measure_documents, read_documents  # noqa: PLC0415
+
+    quality = measure_documents(Screener.load(model), read_documents(documents))
+    Console().print_json(quality.model_dump_json())
+
+
+@_guarded
 def card_command(
     model: Annotated[Path, typer.Argument(help="模型文件夹")],
     report: Annotated[Path, typer.Argument(help="mingjian evaluate --json 的输出")],
@@ -164,4 +177,5 @@ def add_commands(app: typer.Typer) -> None:
     app.command("train")(train_command)
     app.command("package")(package_command)
     app.command("evaluate")(evaluate_command)
+    app.command("evaluate-documents")(evaluate_documents_command)
     app.command("card")(card_command)
