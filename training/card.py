@@ -77,6 +77,13 @@ def write_card(folder: Path, report: Report, notes: str = "") -> Path:
         f"({parity['int8_flips'] / parity['decisions']:.3%}), by label: "
         + ("，".join(f"{label} {count}" for label, count in parity["int8_flips_by_label"].items()) or "none")
         + ".\n",
+        "## Evidence\n",
+        "On {findings} right findings in held-out texts with marked words: the strongest evidence meets marked words "
+        "in {pointing:.1%}, F1 of the characters {character_f1:.2f}.\n".format(**manifest.metrics["evidence"]),
+        "## Hidden words\n",
+        "Labels found in held-out texts that are found again where the telling words are hidden: "
+        + "，".join(f"{way} {share:.2f}" for way, share in manifest.metrics["evasions_found"].items())
+        + ".\n",
         notes,
         "## Labels\n",
         "`calibration`: own where the held-out texts had 50 positives, else slope and offset of all labels together.\n",

@@ -14,18 +14,21 @@ def read_weights(network: Path) -> dict[str, Tensor]:
 
     Retraining starts from them, so that the artifact needs no second copy of its weights.
     """
-    tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(network).graph.initializer}
+    graph = onnx.load(network).graph
+    tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    takes = {node.input[1]: node.input[0] for node in graph.node if node.op_type == "MatMulIntegerToFloat"}
     state: dict[str, Tensor] = {}
     for name, array in tensors.items():
-        if name.endswith(".T_quantized"):
-            stem = name.removesuffix("_quantized")
-            values = (array.astype(np.float32) - tensors[f"{stem}_zero_point"]) * tensors[f"{stem}_scale"]
+        if name.endswith(".T.int8"):
+            stem = name.removesuffix(".int8")
+            factor = tensors[takes[name].removesuffix(".uint8") + ".factor"]
+            values = array.astype(np.float32) * tensors[f"{stem}.scale"] * factor[:, None]
             state[stem.removesuffix(".T")] = torch.from_numpy(values.T.copy())
         elif name.endswith(".T"):
             state[name.removesuffix(".T")] = torch.from_numpy(array.T.copy())
         elif name.endswith("weight.int8"):
             stem = name.removesuffix(".int8")
             state[stem] = torch.from_numpy(array.astype(np.float32) * tensors[f"{stem}.scale"])
-        elif name.startswith(("encoder.", "head.")) and not name.endswith((".scale", "_scale", "_zero_point")):
+        elif name.startswith(("encoder.", "head.")) and not name.endswith(".scale"):
             state[name] = torch.from_numpy(array.copy())
     return state
