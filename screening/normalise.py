@@ -17,8 +17,9 @@ HIDDEN = re.compile(
 HAN = "[\u3400-\u9fff]"
 # Marks that nobody writes between two Chinese characters but to hide the word ("根*治").
 WEDGE = re.compile(f"(?<={HAN})[*^_~|`]+(?={HAN})")
-# Spaces and points between single characters, three or more in a row ("根 治 百 病", "治.愈.率").
-SPACED = re.compile(f"{HAN}([ .·•/+-]){HAN}(?:\\1{HAN})+")
+EMOJI = "\u2600-\u27bf\U0001f300-\U0001faff"
+# One sign between single characters, three or more in a row ("根 治 百 病", "治.愈.率", "包❤治❤百❤病").
+SPACED = re.compile(f"{HAN}([ .·•/+{EMOJI}-]){HAN}(?:\\1{HAN})+")
 WHITE = re.compile(r"\s+")
 
 

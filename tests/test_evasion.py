@@ -36,7 +36,7 @@ def test_the_marked_words_alone_are_hidden(evader, way):
     assert twin.labels == ROW.labels
 
 
-@pytest.mark.parametrize("way", ["符号", "空格", "零宽字符"])
+@pytest.mark.parametrize("way", ["符号", "空格", "表情", "零宽字符"])
 def test_the_normaliser_sees_through_separators(evader, way):
     twin = evader.twin(ROW, way, np.random.default_rng(2))
     assert "包治百病" in normalise(twin.text).text
