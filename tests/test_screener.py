@@ -84,10 +84,15 @@ def test_a_text_that_cannot_be_read_is_refused(screener):
         screener.screen([TextInput("退\ud800款")])
     with pytest.raises(TextError, match="过长"):
         screener.screen([TextInput("长" * (MAX_CHARS + 1))])
+    with pytest.raises(TextError, match="无效字符"):
+        screener.screen([TextInput("退\0款")])
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.text(max_size=80), st.sampled_from(["ad", "clause", "product", None]))
+@given(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=80),
+    st.sampled_from(["ad", "clause", "product", None]),
+)
 def test_any_text_gets_a_sound_result(screener, text, kind):
     (result,) = screener.screen([TextInput(text, kind)])
     assert 0 <= result.score <= 100
