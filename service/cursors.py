@@ -2,11 +2,23 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
+from typing import TypeVar
 
 from service.problems import ProblemError
+from service.storage.tables import AuditEntry, JobRecord, ScreeningRecord
 
 PREFIX = b"seq:"
 LARGEST = 2**62
+
+
+Row = TypeVar("Row", AuditEntry, JobRecord, ScreeningRecord)
+
+
+def page_of(rows: Sequence[Row], limit: int) -> tuple[Sequence[Row], str | None]:
+    """Return the first `limit` rows, of which one more was asked for, and the cursor of the next page, if any."""
+    more = encode_cursor(rows[limit - 1].seq) if len(rows) > limit else None
+    return rows[:limit], more
 
 
 def encode_cursor(seq: int) -> str:

@@ -24,7 +24,11 @@ PARQUET_ROWS = 1000
 
 
 class RecordsError(MingjianError):
-    """The file as a whole cannot be read."""
+    """The file as a whole cannot be read; `status` is what the API answers with."""
+
+    def __init__(self, message: str, status: int = 422) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 # Columns and kinds may be named in Chinese.
@@ -166,7 +170,7 @@ def _zip_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
             content = read_entry(archive, name, limits)
             unpacked += len(content)
             if unpacked > limits.unpacked_bytes:
-                raise RecordsError("压缩文件解开后过大")
+                raise RecordsError("压缩文件解开后过大", 413)
             text = parse_document(name, content, limits).text
         except DocumentError as error:
             yield Failure(name, row, f"{name}：{error}")
@@ -188,7 +192,7 @@ def read_upload(name: str, data: bytes, limits: Limits) -> Iterator[Record | Fai
         case ".zip":
             yield from _zip_rows(data, limits)
         case other:
-            raise RecordsError(f"不支持的文件格式 {other or '（无扩展名）'}，支持 jsonl、csv、xlsx、parquet、zip")
+            raise RecordsError(f"不支持的文件格式 {other or '（无扩展名）'}，支持 jsonl、csv、xlsx、parquet、zip", 415)
 
 
 def read_records(path: Path) -> Iterator[Record | Failure]:

@@ -55,7 +55,9 @@ class Settings(BaseSettings):
     webhook_secret: Annotated[SecretStr, Field(description="回传内容的签名密钥")] = SecretStr("")
 
     @model_validator(mode="after")
-    def _webhook_is_signed(self) -> "Settings":
+    def _webhook_is_safe(self) -> "Settings":
+        if self.webhook_url and not self.webhook_url.startswith(("http://", "https://")):
+            raise ValueError("MINGJIAN_WEBHOOK_URL 应以 http:// 或 https:// 开头")
         if self.webhook_url and not self.webhook_secret.get_secret_value():
             raise ValueError("设置了 MINGJIAN_WEBHOOK_URL，就要设置 MINGJIAN_WEBHOOK_SECRET")
         return self

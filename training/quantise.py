@@ -8,13 +8,13 @@ Weights use seven bits: on processors without VNNI the int8 product of 8-bit wei
 word embedding is kept as int8 rows with one scale each. The small head stays in fp32.
 """
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -66,14 +66,16 @@ def _observe(source: Path, tokenizer: Path, max_tokens: int, texts: Sequence[Inp
     model = onnx.load(source)
     names = sorted({node.input[0] for node in _products(model)})
     model.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names)
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    classifier = Classifier(source, tokenizer, max_tokens)
+    with tempfile.TemporaryDirectory() as folder:
+        observed = Path(folder) / "observed.onnx"
+        onnx.save(model, observed)
+        classifier = Classifier(observed, tokenizer, max_tokens)
     encodings = classifier.encode(texts)
     seen = {name: _Channels() for name in names}
     for batch in length_sorted_batches([len(encoding.ids) for encoding in encodings], BATCH_TOKENS):
         feed = classifier.feed([encodings[i] for i in batch])
         real = feed["attention_mask"].astype(bool)
-        for name, values in zip(names, session.run(names, feed), strict=True):
+        for name, values in zip(names, classifier.session.run(names, feed), strict=True):
             rows = values[real]
             seen[name].lowest.append(rows.min(axis=0))
             seen[name].highest.append(rows.max(axis=0))

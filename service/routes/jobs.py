@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from starlette.background import BackgroundTask
 
 from screening.textfile import EncodingError
-from service.cursors import decode_cursor, encode_cursor
+from service.cursors import decode_cursor, page_of
 from service.documents.model import DocumentError
 from service.documents.parse import safe_name
 from service.exports import MEDIA_TYPES, write_results
@@ -50,10 +50,8 @@ def _create(runtime: Runtime, actor: str, name: str, data: bytes) -> str:
         rows = list(islice(read_upload(name, data, limits_of(runtime)), most + 1))
     except EncodingError as error:
         raise ProblemError(415, str(error)) from error
-    except DocumentError as error:
+    except (DocumentError, RecordsError) as error:
         raise ProblemError(error.status, str(error)) from error
-    except RecordsError as error:
-        raise ProblemError(415 if "不支持" in str(error) else 422, str(error)) from error
     if len(rows) > most:
         raise ProblemError(413, f"一个任务最多 {most} 条")
     if not rows:
@@ -102,9 +100,8 @@ async def jobs(
 
     def read() -> JobPage:
         with runtime.database.session() as session:
-            found = list_jobs(session, before, limit + 1)
-            more = encode_cursor(found[limit - 1].seq) if len(found) > limit else None
-            return JobPage(items=[job_answer(job, []) for job in found[:limit]], next_cursor=more)
+            found, more = page_of(list_jobs(session, before, limit + 1), limit)
+            return JobPage(items=[job_answer(job, []) for job in found], next_cursor=more)
 
     return await runtime.database_call(read)
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from screening.results import Verdict
 from screening.screener import TextError
-from service.cursors import decode_cursor, encode_cursor
+from service.cursors import decode_cursor, page_of
 from service.problems import NOT_FOUND, ProblemError, describe
 from service.runtime import Runtime, runtime_of
 from service.schemas.common import Cursor
@@ -114,10 +114,8 @@ async def list_screenings(
 
     def read() -> ScreeningPage:
         with runtime.database.session() as session:
-            records = list_records(session, wanted, before, limit + 1)
-            items = [screening_summary(record) for record in records[:limit]]
-            more = encode_cursor(records[limit - 1].seq) if len(records) > limit else None
-            return ScreeningPage(items=items, next_cursor=more)
+            records, more = page_of(list_records(session, wanted, before, limit + 1), limit)
+            return ScreeningPage(items=[screening_summary(record) for record in records], next_cursor=more)
 
     return await runtime.database_call(read)
 

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from screening.taxonomy import Label
-from service.cursors import decode_cursor, encode_cursor
+from service.cursors import decode_cursor, page_of
 from service.metrics import REGISTRY, WAITING, WORKER_UP
 from service.problems import problem
 from service.runtime import runtime_of
@@ -53,9 +53,8 @@ async def audit(
 
     def read() -> AuditPage:
         with runtime.database.session() as session:
-            entries = list_entries(session, before, limit + 1)
-            more = encode_cursor(entries[limit - 1].seq) if len(entries) > limit else None
-            return AuditPage(items=[audit_item(entry) for entry in entries[:limit]], next_cursor=more)
+            entries, more = page_of(list_entries(session, before, limit + 1), limit)
+            return AuditPage(items=[audit_item(entry) for entry in entries], next_cursor=more)
 
     return await runtime.database_call(read)
 

@@ -132,6 +132,8 @@ def test_no_open_door_to_the_network():
         create_app(Settings(auth="off", host="0.0.0.0"))  # noqa: S104
     with pytest.raises(ValueError, match="MINGJIAN_WEBHOOK_SECRET"):
         Settings(webhook_url="http://127.0.0.1/x")
+    with pytest.raises(ValueError, match="http://"):
+        Settings(webhook_url="file:///etc/passwd", webhook_secret="s")
 
 
 @pytest.fixture
