@@ -13,6 +13,8 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 from stdnum.cn import uscc
 
+from screening.taxonomy import InspectionRow
+
 PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼新"
 REGIONS = {11, 12, 13, 14, 15, 21, 22, 23, 31, 32, 33, 34, 35, 36, 37, 41, 42, 43, 44, 45, 46, 50, 51, 52, 53, 54,
            61, 62, 63, 64, 65}  # fmt: skip
@@ -35,7 +37,10 @@ class LicenceType(StrEnum):
 
 
 class Licence(BaseModel):
-    """A number in the text as posted, characters start:end; `valid` tells of its form alone, `fault` what is wrong."""
+    """A number in the text as posted, characters start:end; `valid` tells of its form alone, `fault` what is wrong.
+
+    `inspection_row` is the row of the inspection record under which the number is checked against its register.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -45,6 +50,7 @@ class Licence(BaseModel):
     end: int
     valid: bool
     fault: str = ""
+    inspection_row: InspectionRow = "主体资格"
 
 
 @dataclass(frozen=True)

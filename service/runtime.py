@@ -69,6 +69,8 @@ class Runtime:
             found.append("服务正在停止")
         if not self.worker.alive:
             found.append("推理服务没有运行")
+        elif not self.worker.answers_within(self.settings.request_timeout):
+            found.append("模型没有响应")
         if not self.database.writes():
             found.append("数据库无法写入")
         if self.jobs is None or not self.jobs.alive:

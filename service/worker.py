@@ -6,6 +6,7 @@ the chunks of jobs.
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -73,6 +74,7 @@ class InferenceWorker:
         self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
         self.screener: Screener | None = None
         self._in_hand: list[_Task] = []
+        self._pass_began: float | None = None
 
     def start(self) -> Screener:
         """Start the thread and wait until the model is loaded and has passed its self-check; raises its error."""
@@ -93,6 +95,11 @@ class InferenceWorker:
     def alive(self) -> bool:
         """Whether the thread runs and takes new work."""
         return self._thread.is_alive() and not self._stopping.is_set()
+
+    def answers_within(self, seconds: float) -> bool:
+        """Tell whether the model is not stuck: the pass in hand, if any, has taken less than so many seconds."""
+        began = self._pass_began
+        return began is None or time.monotonic() - began < seconds
 
     @property
     def waiting(self) -> int:
@@ -130,7 +137,9 @@ class InferenceWorker:
             while not self._stopping.is_set():
                 if tasks := self._next_pass():
                     self._in_hand = tasks
+                    self._pass_began = time.monotonic()
                     self._screen(tasks)
+                    self._pass_began = None
         finally:
             for task in self._in_hand:
                 if not task.future.done():

@@ -37,6 +37,7 @@ CASES = [
 def test_each_kind_of_number(text, kind, valid):
     (licence,) = find_licences(f"资质：{text}")
     assert licence.type == kind
+    assert licence.inspection_row == "主体资格"
     assert f"资质：{text}"[licence.start : licence.end] == licence.number
     assert licence.valid == valid, licence.fault
     assert bool(licence.fault) != valid

@@ -180,3 +180,13 @@ def test_the_audit_log_tells_who_did_what(client):
     assert {"actor": "本机", "action": "screen", "object_id": own} in [
         {name: entry[name] for name in ("actor", "action", "object_id")} for entry in entries
     ]
+
+
+def test_a_stuck_model_turns_readiness_false(client, monkeypatch):
+    worker = client.app.state.runtime.worker
+    monkeypatch.setattr(worker, "_pass_began", 0.0)
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert "模型没有响应" in answer.json()["detail"]
+    monkeypatch.undo()
+    assert client.get("/readyz").status_code == 200
