@@ -10,7 +10,7 @@ import structlog
 from dbos import DBOS, SetWorkflowID, error
 
 from screening.results import Screening
-from screening.screener import TextInput
+from screening.screener import TextError, TextInput
 from service.jobs.context import current
 from service.jobs.webhook import send_page
 from service.metrics import TEXTS
@@ -42,6 +42,17 @@ log = structlog.get_logger()
 
 
 def _screen(runtime: Runtime, items: list[TextInput]) -> list[Outcome]:
+    """Screen rows; one on which the model fails has an error, and the others their results."""
+    try:
+        return _hand_in(runtime, items)
+    except Exception as failure:
+        if len(items) == 1:
+            log.error("row failed", error=type(failure).__name__)  # noqa: TRY400 - a trace may quote the text
+            return [TextError("筛查时出错，请单独核对这一条")]
+        return [outcome for item in items for outcome in _screen(runtime, [item])]
+
+
+def _hand_in(runtime: Runtime, items: list[TextInput]) -> list[Outcome]:
     """Have the worker screen rows, waiting while its queue is full."""
     while True:
         try:
@@ -113,6 +124,12 @@ def _finish(job_id: str) -> None:
 
 
 @DBOS.step()
+def _fail(job_id: str) -> None:
+    with current().database.session() as session:
+        set_state(session, job_id, JobState.FAILED, "任务中途出错，已完成的结果保留，请重新提交其余数据")
+
+
+@DBOS.step()
 def _pages(job_id: str) -> int:
     """Return how many pages of results the job's leads make for the webhook; 0 where there is none to send to."""
     runtime = current()
@@ -145,8 +162,13 @@ def run_job(job_id: str) -> None:
     for first in _plan(job_id):
         with SetWorkflowID(f"{job_id}.{first}"):
             handles.append(DBOS.enqueue_workflow(CHUNK_QUEUE, screen_chunk, job_id, first))
-    for handle in handles:
-        handle.get_result()
+    try:
+        for handle in handles:
+            handle.get_result()
+    except Exception as failure:  # a chunk that no retry could save, as when the database was away
+        log.error("job failed", error=type(failure).__name__)  # noqa: TRY400 - a trace may quote a text
+        _fail(job_id)
+        return
     _finish(job_id)
     try:
         for page in range(_pages(job_id)):

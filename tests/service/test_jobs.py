@@ -161,3 +161,29 @@ def test_leads_are_taken_once_and_given_back_in_order(client, wait_for):
     for item in seen:
         if not item["id"].endswith("new"):
             assert bool(item["screening"]["findings"]) == bool(int(item["seller"].removeprefix("店")) % 2)
+
+
+def test_a_row_on_which_the_model_fails_does_not_stop_the_rest(client, wait_for, monkeypatch):
+    screener = client.app.state.runtime.worker.screener
+    whole = screener.screen
+
+    def fails(items):
+        if any("坏的一条" in item.text for item in items):
+            raise RuntimeError("broken")
+        return whole(items)
+
+    monkeypatch.setattr(screener, "screen", fails)
+    rows = [{"id": str(n), "text": f"{'坏' if n == 3 else '好'}的一条 {uuid.uuid4().hex}"} for n in range(40)]
+    job = wait_for(client.post("/v1/jobs", files={"file": ("a.jsonl", jsonl(rows))}).json()["id"])
+    assert (job["state"], job["done"], job["failed"]) == ("done", 39, 1)
+    assert job["errors"][0]["id"] == "3"
+
+
+def test_a_job_that_cannot_go_on_ends_as_failed(client, wait_for, monkeypatch):
+    def away(*_):
+        raise OSError("the database is away")
+
+    monkeypatch.setattr("service.jobs.workflows.finish_items", away)
+    job = wait_for(client.post("/v1/jobs", files={"file": ("a.jsonl", jsonl(ROWS))}).json()["id"])
+    assert job["state"] == "failed"
+    assert "重新提交" in job["error"]
