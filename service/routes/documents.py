@@ -107,7 +107,7 @@ async def get_report(request: Request, document_id: str, report_format: ReportFo
             note(session, caller.name, "export_report", document_id)
         return answer.name, content
 
-    name, content = await runtime.database_call(write)
+    name, content = await run_in_threadpool(write)
     saved_as = quote(f"筛查报告-{name}.{report_format}")
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{saved_as}"}
     return Response(content, media_type=media_type, headers=headers)

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, File, Query, Request, UploadFile
 from fastapi.responses import FileResponse, StreamingResponse
 from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
 
 from screening.textfile import EncodingError
 from service.cursors import decode_cursor, page_of
@@ -81,7 +82,7 @@ async def create(
     """在后台逐条筛查；有误的条目带行号报错，不影响其他条目。服务中断后自动接着做。"""
     runtime = runtime_of(request)
     data = await file.read()
-    job_id = await runtime.database_call(_create, runtime, caller.name, safe_name(file.filename or ""), data)
+    job_id = await run_in_threadpool(_create, runtime, caller.name, safe_name(file.filename or ""), data)
     await runtime.database_call(runtime.executor.submit, job_id)
     return await runtime.database_call(_read, runtime, job_id)
 
@@ -180,7 +181,7 @@ async def results(
             note(session, caller.name, "export_job", job_id)
         return answer.name, path
 
-    name, path = await runtime.database_call(write)
+    name, path = await run_in_threadpool(write)
     saved_as = quote(f"筛查结果-{name}.{result_format}")
     return FileResponse(
         path,
