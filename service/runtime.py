@@ -52,7 +52,7 @@ class Runtime:
         self.database.close()
 
     async def database_call(self, function: Callable[..., Result], *arguments: object) -> Result:
-        """Run a short function that waits for the database beside the event loop; files are read and written elsewhere."""
+        """Run a function that waits for the database, and does little else, beside the event loop."""
         return await to_thread.run_sync(function, *arguments, limiter=self._database_threads)
 
     @property

@@ -82,7 +82,12 @@ def _moved(findings: Sequence[Finding], start: int, end: int) -> tuple[Finding, 
         finding.model_copy(
             update={
                 "evidence": tuple(
-                    Evidence(start=e.start - start, end=min(e.end, end) - start, text=e.text, weight=e.weight)
+                    Evidence(
+                        start=e.start - start,
+                        end=min(e.end, end) - start,
+                        text=e.text[: end - e.start],
+                        weight=e.weight,
+                    )
                     for e in finding.evidence
                     if start <= e.start < end
                 )
