@@ -1,4 +1,7 @@
-"""Many clients at once against a small queue: answers or a clear refusal, and health all the while."""
+"""Many clients at once against a small queue: answers or a clear refusal, and health all the while.
+
+How quick the answers are is for the benchmark to say.
+"""
 
 import http.client
 import json
@@ -11,7 +14,7 @@ CLIENTS = 200
 SECONDS = 8
 
 
-def test_only_answers_and_refusals_and_health_stays_quick(tmp_path):
+def test_only_answers_and_refusals_and_health_all_the_while(tmp_path):
     port = free_port()
     statuses, health, lock = [], [], threading.Lock()
     with service(tmp_path, port, MINGJIAN_MAX_QUEUE="32", MINGJIAN_RATE_PER_MINUTE="10000000"):
@@ -33,10 +36,10 @@ def test_only_answers_and_refusals_and_health_stays_quick(tmp_path):
         def watch():
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             while time.monotonic() < end:
-                start = time.perf_counter()
                 connection.request("GET", "/healthz")
-                connection.getresponse().read()
-                health.append(time.perf_counter() - start)
+                answer = connection.getresponse()
+                answer.read()
+                health.append(answer.status)
                 time.sleep(0.1)
             connection.close()
 
@@ -46,5 +49,6 @@ def test_only_answers_and_refusals_and_health_stays_quick(tmp_path):
         for thread in threads:
             thread.join()
     assert set(statuses) == {200, 429}
-    print(len(statuses), statuses.count(200), max(health))
-    assert len(health) > 3
+    assert statuses.count(200) > CLIENTS // 4
+    assert len(health) > SECONDS  # once a second at the very least, whatever else waits
+    assert set(health) == {200}
