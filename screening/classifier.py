@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from screening.taxonomy import KIND_NAMES, Kind
-from screening.wide import WideModel
+from screening.wide import WideModel, WideReading
 
-BATCH_TOKENS = 2048
+# Measured on two cores with AVX2: larger batches outgrow the cache, and a pass costs as much as so many tokens more.
+BATCH_TOKENS = 1024
+BATCH_OVERHEAD = 32
 CATEGORY_CHARS = 40
 
 Floats = NDArray[np.float32]
@@ -34,15 +36,29 @@ class Input:
 
 @dataclass(frozen=True)
 class Output:
-    """Logits (labels,), and contributions (labels, tokens) of the text's tokens at characters offsets (tokens, 2).
+    """Logits (labels,), and what they are made of; the text's tokens stand at the characters `offsets` (tokens, 2).
 
-    A label's logit is the sum of its contributions, of the closing token's part, of the context's part where there is
-    a wide part, and of a constant.
+    `contributions` (labels, tokens) are the network's; `wide` is the reading of the wide part where there is one.
     """
 
     logits: Floats
     contributions: Floats
     offsets: tuple[tuple[int, int], ...]
+    wide: WideReading | None = None
+
+    def parts(self, label: int) -> Floats:
+        """Return the parts of the text's tokens (tokens,) in a label's logit.
+
+        The logit is the sum of them, of the closing token's part, of the context's part where there is a wide part,
+        and of a constant.
+        """
+        own: Floats = self.contributions[label]
+        if self.wide is None:
+            return own
+        sums = np.concatenate([np.zeros(1, np.float32), self.wide.characters(label).cumsum(dtype=np.float32)])
+        places = np.array(self.offsets, dtype=np.int64).reshape(-1, 2)
+        parts: Floats = own + sums[places[:, 1]] - sums[places[:, 0]]
+        return parts
 
 
 @dataclass(frozen=True)
@@ -76,13 +92,24 @@ def collate(encodings: Sequence[Encoding], pad_id: int) -> Batch:
 
 
 def length_sorted_batches(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
-    """Group the indices of texts of like length into batches of at most `max_tokens` tokens, padding counted."""
+    """Group the indices of texts of like length into batches of at most `max_tokens` tokens, padding counted.
+
+    The grouping is the one that costs least, where each batch costs its tokens, padding counted, and BATCH_OVERHEAD.
+    """
+    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
+    least = [0]
+    first = [0]
+    for end, index in enumerate(order, 1):
+        longest = lengths[index]
+        starts = range(max(0, end - max(1, max_tokens // longest)), end)
+        costs = [least[start] + (end - start) * longest + BATCH_OVERHEAD for start in starts]
+        least.append(min(costs))
+        first.append(starts[costs.index(least[-1])])
     batches: list[list[int]] = []
-    for index in sorted(range(len(lengths)), key=lambda i: lengths[i]):
-        if batches and (len(batches[-1]) + 1) * lengths[index] <= max_tokens:
-            batches[-1].append(index)
-        else:
-            batches.append([index])
+    end = len(order)
+    while end:
+        batches.insert(0, order[first[end] : end])
+        end = first[end]
     return batches
 
 
@@ -133,18 +160,9 @@ class Classifier:
             rows = [encodings[i] for i in indices]
             logits, contributions = self.session.run(["logits", "contributions"], self.feed(rows))
             for row, (index, encoding) in enumerate(zip(indices, rows, strict=True)):
-                positions = text_positions(encoding)[:-1]
-                offsets = tuple(encoding.offsets[i] for i in positions)
-                output = Output(logits[row], contributions[row][:, positions], offsets)
-                outputs[index] = self._widened(output, inputs[index])
+                positions, places = text_positions(encoding)[:-1], encoding.offsets
+                offsets = tuple(places[i] for i in positions)
+                wide = self._wide.read(inputs[index].text, inputs[index].context()) if self._wide else None
+                total = logits[row] if wide is None else logits[row] + wide.logits
+                outputs[index] = Output(total, contributions[row][:, positions], offsets, wide)
         return [outputs[index] for index in range(len(inputs))]
-
-    def _widened(self, output: Output, item: Input) -> Output:
-        """Add the wide part: its logits, and to each token's part those of the token's characters."""
-        if self._wide is None:
-            return output
-        logits, characters = self._wide.run(item.text, item.context())
-        sums = np.concatenate([np.zeros((len(logits), 1), np.float32), characters.cumsum(axis=1)], axis=1)
-        places = np.array(output.offsets, dtype=np.int64).reshape(-1, 2)
-        own = sums[:, places[:, 1]] - sums[:, places[:, 0]]
-        return Output(output.logits + logits, output.contributions + own, output.offsets)

@@ -185,7 +185,7 @@ class Screener:
         for index, value in enumerate(probabilities(output.logits, self._decisions).tolist()):
             evidence: list[Evidence] = []
             if value >= self._decisions[index].review_threshold:
-                spans = evidence_spans(output.contributions[index], output.offsets)
+                spans = evidence_spans(output.parts(index), output.offsets)
                 evidence = self._evidence(text, piece.normalised, spans)
             own.append(_Best(value, evidence))
         return own

@@ -82,24 +82,41 @@ class WideModel:
         rarity = self.rarity.astype(np.float16)
         np.savez_compressed(path, weights=self.weights, scales=self.scales, rarity=rarity, bias=self.bias)
 
-    def _parts(self, grams: Grams) -> tuple[Floats, Floats]:
-        """Return the logits (labels,) of a block of n-grams, and the part of each n-gram (n-grams, labels) in them."""
+    def _weigh(self, grams: Grams) -> tuple[Floats, NDArray[np.int8], Floats]:
+        """Return the logits (labels,) of n-grams, and the weights (n-grams, labels) and values (n-grams,) in them."""
         buckets, values = features(grams, self.rarity)
-        weighted = self.weights[buckets] * (self.scales * values[:, None])
+        weights = self.weights[buckets]
+        logits = (values @ weights.astype(np.float32)) * self.scales
         where = np.searchsorted(buckets, grams.buckets)
         times = np.bincount(where, minlength=len(buckets))
-        shares = (weighted / np.maximum(times, 1)[:, None]).astype(np.float32)
-        return weighted.sum(0), shares[where]
+        return logits, weights[where], (values / np.maximum(times, 1))[where].astype(np.float32)
 
-    def run(self, text: str, context: str) -> tuple[Floats, Floats]:
-        """Return logits (labels,) and the parts of the text's characters in them (labels, characters)."""
+    def read(self, text: str, context: str) -> "WideReading":
+        """Read a text and its context."""
         grams = hash_grams(text, TEXT_LENGTHS, TEXT_SEED)
-        logits, parts = self._parts(grams)
-        characters = np.zeros((len(text), len(self.bias)), dtype=np.float32)
-        shares = parts / grams.lengths[:, None]
-        for length in TEXT_LENGTHS:
-            own = grams.lengths == length
-            for offset in range(length):
-                characters[grams.starts[own] + offset] += shares[own]
-        context_logits, _ = self._parts(hash_grams(context, CONTEXT_LENGTHS, CONTEXT_SEED))
-        return logits + context_logits + self.bias, characters.T
+        logits, weights, values = self._weigh(grams)
+        context_logits, _, _ = self._weigh(hash_grams(context, CONTEXT_LENGTHS, CONTEXT_SEED))
+        return WideReading(logits + context_logits + self.bias, len(text), grams, weights, values, self.scales)
+
+
+@dataclass(frozen=True)
+class WideReading:
+    """What the wide part says of a text: the logits (labels,), and what the parts of its characters come from.
+
+    The parts are worked out for the labels that are asked for, as few of the labels are found in a text.
+    """
+
+    logits: Floats
+    length: int
+    grams: Grams
+    weights: NDArray[np.int8]
+    values: Floats
+    scales: Floats
+
+    def characters(self, label: int) -> Floats:
+        """Return the parts of the text's characters (characters,) in a label's logit."""
+        shares = self.weights[:, label] * self.values * self.scales[label] / self.grams.lengths
+        size = self.length + 1
+        begins = np.bincount(self.grams.starts, shares, size)
+        ends = np.bincount(self.grams.starts + self.grams.lengths, shares, size)
+        return np.cumsum(begins - ends)[:-1].astype(np.float32)

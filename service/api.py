@@ -8,6 +8,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
 
 from service import problems
+from service.crowd import Crowd
 from service.routes import documents, jobs, leads, screenings, system
 from service.runtime import Runtime
 from service.security import BodyLimit, Companion, Gate
@@ -48,5 +49,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(module.router)
     problems.install(app)
     app.add_middleware(BodyLimit, ordinary=settings.max_body_bytes, upload=settings.max_upload_bytes)
+    app.add_middleware(Crowd)
     app.add_middleware(Companion)
     return app

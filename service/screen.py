@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from screening.results import Screening
 from screening.screener import TextError, TextInput
+from service.crowd import crowded
 from service.metrics import KEPT, TEXTS
 from service.problems import ProblemError
 from service.runtime import Runtime
@@ -16,17 +17,13 @@ from service.worker import Outcome, QueueFullError, WorkerDeadError
 RETRY_AFTER_S = "2"
 
 
-def _crowded() -> ProblemError:
-    return ProblemError(429, "排队的文本过多，请稍后再试", {"Retry-After": RETRY_AFTER_S})
-
-
 async def run_worker(runtime: Runtime, items: Sequence[TextInput]) -> list[Outcome]:
     """Have the worker screen texts; raises ProblemError 429, 503 or 504."""
     try:
         future = runtime.worker.submit(items)
         return await asyncio.wait_for(asyncio.wrap_future(future), runtime.settings.request_timeout)
     except QueueFullError as error:
-        raise _crowded() from error
+        raise crowded() from error
     except WorkerDeadError as error:
         raise ProblemError(503, str(error), {"Retry-After": RETRY_AFTER_S}) from error
     except TimeoutError as error:
@@ -44,8 +41,6 @@ async def screen_requests(
     runtime: Runtime, actor: str, requests: Sequence[ScreeningRequest]
 ) -> list[ScreeningAnswer | TextError]:
     """Screen and keep texts; those that cannot be read have their error in place of an answer."""
-    if runtime.worker.is_full:  # before the database is asked, so that a crowd is turned away at little cost
-        raise _crowded()
     items = [request.item() for request in requests]
     digests = [digest(item, runtime.model_version) for item in items]
     kept = await runtime.database_call(_kept, runtime, digests)

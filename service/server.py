@@ -19,6 +19,8 @@ POLL_S = 0.5
 START_FAILED = 3
 # The event loop gets its turn soon where other threads compute.
 SWITCH_S = 0.001
+# Longer than clients are told to wait, so that their connections outlast it.
+KEEP_ALIVE_S = 60
 
 log = structlog.get_logger()
 
@@ -45,6 +47,7 @@ def serve(settings: Settings) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=int(settings.shutdown_grace),
         )
     )

@@ -19,18 +19,18 @@ def test_it_learns_a_phrase_and_points_at_its_characters(tmp_path):
     model = WideModel.load(tmp_path / "wide.npz")
     bad, good = wide_logits(model, [Input("押金概不退款哦", "clause", "店"), Input("周一休息", "clause", "店")])
     assert bad[0] > good[0] + 1
-    _, characters = model.run("押金概不退款哦", "合同条款 店")
-    assert set(np.argsort(-characters[0])[:4]) == {2, 3, 4, 5}
+    characters = model.read("押金概不退款哦", "合同条款 店").characters(0)
+    assert set(np.argsort(-characters)[:4]) == {2, 3, 4, 5}
 
 
 def test_characters_and_context_add_up_to_the_logit():
     model = train_wide(examples())
     text, context = "学费概不退款退款", "合同条款 店"
-    logits, characters = model.run(text, context)
-    alone, none = model.run("", context)
-    assert none.shape == (1, 0)
-    np.testing.assert_allclose(logits, characters.sum(1) + alone, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(scaled(model, 0.5).run(text, context)[0], logits / 2, rtol=1e-4)
+    whole = model.read(text, context)
+    alone = model.read("", context)
+    assert alone.characters(0).shape == (0,)
+    np.testing.assert_allclose(whole.logits, whole.characters(0).sum() + alone.logits, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(scaled(model, 0.5).read(text, context).logits, whole.logits / 2, rtol=1e-4)
 
 
 def test_grams_are_stable_and_their_lengths_kept_apart():

@@ -32,7 +32,7 @@ def measure_evidence(
     for item, output in zip(marked, outputs, strict=True):
         values = probabilities(output.logits, decisions)
         for label, places in item.marked:
-            spans = evidence_spans(output.contributions[label], output.offsets)
+            spans = evidence_spans(output.parts(label), output.offsets)
             if values[label] < thresholds[label] or not spans:
                 continue
             findings += 1

@@ -79,7 +79,7 @@ def train_wide(examples: Sequence[Example]) -> WideModel:
 
 def wide_logits(model: WideModel, inputs: Sequence[Input]) -> Matrix:
     """Return the wide part's logits (texts, labels)."""
-    return np.stack([model.run(item.text, item.context())[0] for item in inputs])
+    return np.stack([model.read(item.text, item.context()).logits for item in inputs])
 
 
 def scaled(model: WideModel, share: float) -> WideModel:

@@ -1,4 +1,4 @@
-"""Speed of the service through HTTP, beside its raw session and a transformers pipeline of the same shape.
+"""Speed of the service through HTTP, beside its raw session and a transformers pipeline of the same weights.
 
 The service runs in a process of its own on an empty database; clients share the processor with it. Every text is new
 to the service, so that none is answered from what it has kept.
@@ -20,10 +20,9 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-from screening.artifact import ENCODER
 from screening.screener import Screener
 from training.bench.common import THREADS, inputs_of, medians, peak_memory_mb, raw_session, sample_rows
-from training.bench.runtime import text_pipeline
+from training.bench.pipelines import ShippedClassifier, text_pipeline
 from training.corpus import Row
 
 TEXTS = 512
@@ -153,12 +152,12 @@ def bench_http() -> dict[str, Any]:
     screener = Screener.load(threads=THREADS)
     inputs = inputs_of(rows)
     texts = [item.text for item in inputs]
-    shape = json.loads((screener.artifact.folder / ENCODER).read_text(encoding="utf-8"))
-    classify = text_pipeline(screener.artifact.folder, shape["num_hidden_layers"])
+    folder = screener.artifact.folder
+    classify = text_pipeline(ShippedClassifier(folder), folder)
     with _service() as (port, pid):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
 
         def batches() -> None:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
             for start in range(0, len(rows), BATCH):
                 items = [_fresh(row) for row in rows[start : start + BATCH]]
                 status, _ = _request(connection, "POST", "/v1/screenings/batch", {"items": items})

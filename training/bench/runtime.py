@@ -3,7 +3,6 @@
 The pipeline runs an encoder of twelve layers with the shipped tokenizer: its speed depends on shape alone.
 """
 
-import json
 import statistics
 import subprocess
 import sys
@@ -12,12 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedTokenizerFast, pipeline
+from transformers import AutoModelForSequenceClassification
 
-from screening.artifact import ENCODER, TOKENIZER
+from screening.artifact import TOKENIZER
 from screening.classifier import Classifier, Input
 from screening.screener import Screener
 from training.bench.common import THREADS, inputs_of, medians, raw_session, sample_rows, seconds
+from training.bench.pipelines import encoder_config, text_pipeline
 from training.model import TextClassifier
 from training.network import write_network
 
@@ -38,19 +38,10 @@ print(loaded, next(int(line.split()[1]) for line in lines if line.startswith("Vm
 """
 
 
-def text_pipeline(folder: Path, layers: int) -> Callable[..., object]:
-    """Return a transformers text-classification pipeline with the shipped tokenizer; weights are random."""
-    config = AutoConfig.for_model(**json.loads((folder / ENCODER).read_text(encoding="utf-8")))
-    config.num_hidden_layers = layers
-    model = AutoModelForSequenceClassification.from_config(config)
-    names = {"pad_token": "<pad>", "unk_token": "<unk>", "cls_token": "<s>", "sep_token": "</s>"}
-    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(folder / TOKENIZER), model_max_length=512, **names)
-    classify: Callable[..., object] = pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
-    return classify
-
-
 def _teacher(folder: Path, inputs: list[Input]) -> Callable[[], object]:
-    classify = text_pipeline(folder, TEACHER_LAYERS)
+    config = encoder_config(folder)
+    config.num_hidden_layers = TEACHER_LAYERS
+    classify = text_pipeline(AutoModelForSequenceClassification.from_config(config), folder)
     texts = [item.text for item in inputs]
     return lambda: classify(texts, truncation=True)
 
