@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     max_rows: Annotated[Positive, Field(description="一个任务的条数上限")] = 1_000_000
     request_timeout: Annotated[float, Field(gt=0, description="一次请求等待推理的秒数上限")] = 30.0
     shutdown_grace: Annotated[float, Field(gt=0, description="停止时等待手头工作的秒数上限")] = 20.0
+    shutdown_drain: Annotated[float, Field(ge=0, description="停止前先报告不可用的秒数")] = 1.0
 
     webhook_url: Annotated[str, Field(description="线索结果的回传地址；不填则不回传")] = ""
     webhook_secret: Annotated[SecretStr, Field(description="回传内容的签名密钥")] = SecretStr("")

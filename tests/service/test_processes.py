@@ -158,6 +158,8 @@ def test_sigterm_finishes_what_is_in_hand_and_gives_the_rest_back(tmp_path):
         job_id = submit(port)
         before = wait_until(port, job_id, 64)
         process.send_signal(signal.SIGTERM)
+        answer = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5)
+        assert (answer.status_code, answer.json()["detail"]) == (503, "服务正在停止")
         assert process.wait(25) == 0
     with service(tmp_path, port):
         wait_until(port, job_id, ROWS)
