@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service import problems
 from service.crowd import Crowd
+from service.openapi import describe_with
 from service.routes import documents, jobs, leads, screenings, system
 from service.runtime import Runtime
 from service.security import BodyLimit, Companion, Gate
@@ -48,6 +49,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in (screenings, documents, jobs, leads, system):
         app.include_router(module.router)
     problems.install(app)
+    describe_with(app)
     app.add_middleware(BodyLimit, ordinary=settings.max_body_bytes, upload=settings.max_upload_bytes)
     app.add_middleware(Crowd)
     app.add_middleware(Companion)

@@ -28,3 +28,16 @@ def test_no_server_error(client, path, method):
             assert response.headers["content-type"] == "application/problem+json"
 
     answers()
+
+
+def test_every_schema_and_field_is_described_in_chinese():
+    described = {}
+    for name, schema in SPECIFICATION["components"]["schemas"].items():
+        described[name] = schema.get("description", "")
+        described |= {
+            f"{name}.{field}": own.get("description", "") for field, own in schema.get("properties", {}).items()
+        }
+    plain = [
+        name for name, text in described.items() if not any("\u4e00" <= character <= "\u9fff" for character in text)
+    ]
+    assert [name for name in plain if not name.startswith(("HTTPValidationError", "ValidationError", "Body_"))] == []
