@@ -74,7 +74,12 @@ def test_near_repeats_are_pointed_out(tmp_path):
     long = "会员卡一经办理不予退款亦不得转让他人使用请您在办卡之前仔细考虑并阅读本店公示的全部规则"
     rows = [row(text=long), row(id="x2", text=long + "谢谢")]
     path.write_text("\n".join(json.dumps(r, ensure_ascii=False) for r in rows), encoding="utf-8")
-    assert any("近似重复" in line for line in validate([path]).warnings)
+    report = validate([path])
+    assert [line.endswith("近似重复") for line in report.warnings if "近似" in line] == [True]
+    assert (report.near[False], report.near[True]) == (1, 0)
+    report = validate([path], held_out={"x2"})
+    assert any("一条留作检验" in line for line in report.warnings)
+    assert (report.near[False], report.near[True]) == (0, 1)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])

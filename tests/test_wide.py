@@ -2,6 +2,9 @@ import numpy as np
 
 from screening.classifier import Input
 from screening.wide import BUCKETS, TEXT_LENGTHS, TEXT_SEED, WideModel, hash_grams
+from tests.conftest import ROOT
+from training.corpus import read_corpus
+from training.curve import learning_curve, plot_curve
 from training.examples import Example
 from training.wide import best_share, scaled, train_wide, wide_logits
 
@@ -49,3 +52,16 @@ def test_the_share_is_the_one_that_ranks_best():
     known = np.ones((4, 1), dtype=bool)
     assert best_share(targets, network, wide, known) > 0
     assert best_share(targets, network, -wide, known) == 0
+
+
+def test_the_learning_curve_rises_and_tells_origins_apart(tmp_path):
+    rows = read_corpus([ROOT / "data/corpus/clause.jsonl"])
+    training = rows[::4][:1500]
+    points = learning_curve(training, rows[1::11], parts=(0.1, 1.0))
+    everything = [point for point in points if point.origin == "all"]
+    assert everything[0].texts == 150
+    assert everything[0].macro_ap < everything[1].macro_ap
+    last = {point.origin: point.texts for point in points}
+    assert last["authored"] + last["cases"] == last["all"] == 1500
+    plot_curve(points, tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").stat().st_size > 1000

@@ -7,6 +7,7 @@ from pathlib import Path
 from screening.artifact import CARD, load_artifact
 from screening.taxonomy import load_taxonomy
 from training.evaluate import Report
+from training.plots import PRECISION_RECALL, RELIABILITY
 
 INTRODUCTION = """# Model card: {version}
 
@@ -84,6 +85,9 @@ def write_card(folder: Path, report: Report, notes: str = "") -> Path:
         "Labels found in held-out texts that are found again where the telling words are hidden: "
         + "，".join(f"{way} {share:.2f}" for way, share in manifest.metrics["evasions_found"].items())
         + ".\n",
+        "## Calibration\n",
+        f"On the held-out texts, all labels together: ![share of positives by probability]({RELIABILITY})\n\n"
+        f"Label by label: ![precision against recall]({PRECISION_RECALL})\n",
         notes,
         "## Labels\n",
         "`calibration`: own where the held-out texts had 50 positives, else slope and offset of all labels together.\n",

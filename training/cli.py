@@ -40,11 +40,14 @@ def _guarded(command: Callable[P, None]) -> Callable[P, None]:
 @_guarded
 def validate_command(
     paths: Annotated[list[Path], typer.Argument(help="语料文件或文件夹")],
+    split: Annotated[Path | None, typer.Option(help="训练留出的文本（split.json）；默认用在用模型的")] = None,
 ) -> None:
     """检查语料：格式、未知标签、标注范围、重复与近似重复、同文异标，并统计数量。有错时退出码为 1。"""
+    from screening.resources import shipped_model  # noqa: PLC0415
+    from training.split import SPLIT_FILE, Split  # noqa: PLC0415
     from training.validate import validate  # noqa: PLC0415
 
-    report = validate(paths)
+    report = validate(paths, Split.read(split or shipped_model() / SPLIT_FILE).held_out)
     report.show(Console())
     raise typer.Exit(1 if report.errors else 0)
 
@@ -169,6 +172,28 @@ def card_command(
     _console.print(str(write_card(model, parsed, notes.read_text(encoding="utf-8") if notes else "")))
 
 
+@_guarded
+def curve_command(
+    corpus: Annotated[list[Path] | None, typer.Option(help="语料，默认 data/corpus")] = None,
+    split: Annotated[Path | None, typer.Option(help="留作检验的文本（split.json）；默认用在用模型的")] = None,
+    plot: Annotated[Path | None, typer.Option(help="曲线图（PNG）")] = None,
+) -> None:
+    """学习曲线：字符片段线性模型的成绩随语料增加的变化，自拟与改写案例的文本分列；输出 JSON。"""
+    from screening.resources import shipped_model  # noqa: PLC0415
+    from training.corpus import read_corpus  # noqa: PLC0415
+    from training.curve import learning_curve, plot_curve  # noqa: PLC0415
+    from training.split import SPLIT_FILE, Split  # noqa: PLC0415
+
+    rows = read_corpus(corpus or [Path("data/corpus")])
+    held_out = Split.read(split or shipped_model() / SPLIT_FILE).rows(rows)
+    kept = {row.id for row in held_out}
+    points = learning_curve([row for row in rows if row.id not in kept], held_out)
+    if plot:
+        plot_curve(points, plot)
+    for point in points:
+        print(point.model_dump_json())
+
+
 def add_commands(app: typer.Typer) -> None:
     """Add the commands of this module to the program."""
     app.add_typer(data_app, name="data")
@@ -179,3 +204,4 @@ def add_commands(app: typer.Typer) -> None:
     app.command("evaluate")(evaluate_command)
     app.command("evaluate-documents")(evaluate_documents_command)
     app.command("card")(card_command)
+    app.command("curve")(curve_command)

@@ -39,8 +39,10 @@ from training.metrics import macro_average_precision, quality
 from training.model import TextClassifier
 from training.network import write_network
 from training.parity import compare
+from training.plots import plot_decisions
 from training.quantise import quantise
-from training.train import SPLIT_FILE, Split, corpora_of, predict
+from training.split import SPLIT_FILE, Split
+from training.train import corpora_of, predict
 from training.wide import best_share, scaled, train_wide, wide_logits
 
 GOLDEN_TEXTS = 24
@@ -109,7 +111,7 @@ def package(run: Path, target: Path) -> Manifest:
     for source, name in ((TOKENIZER, TOKENIZER), ("config.json", ENCODER)):
         (target / name).write_bytes((run / "model" / source).read_bytes())
     rows = read_corpus(config.corpus)
-    split = Split.model_validate_json((run / SPLIT_FILE).read_text(encoding="utf-8"))
+    split = Split.read(run / SPLIT_FILE)
     (target / SPLIT_FILE).write_text(split.model_dump_json() + "\n", encoding="utf-8")
     held_out = split.rows(rows)
     corpora = corpora_of(config, rows, split.held_out)
@@ -141,10 +143,12 @@ def package(run: Path, target: Path) -> Manifest:
     _write_json(target / GOLDEN, _golden(held_out, small, decisions))
     parity = compare(model, wide, full, small, decisions, inputs)
     thresholds = np.array([d.threshold for d in decisions])
+    calibrated = probabilities(logits, decisions)
+    plot_decisions(target, model.labels, targets, calibrated, known)
     metrics: dict[str, Any] = {
         "held_out_texts": len(items),
         "training_texts": len(corpora.training),
-        "held_out": asdict(quality(targets, probabilities(logits, decisions) >= thresholds, known)),
+        "held_out": asdict(quality(targets, calibrated >= thresholds, known)),
         "held_out_macro_ap": {
             "network": round(macro_average_precision(targets, network_logits, known), 4),
             "with_wide": round(macro_average_precision(targets, logits, known), 4),

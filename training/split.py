@@ -2,10 +2,38 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
 
 import numpy as np
+from pydantic import BaseModel
 
+from training.config import ConfigError
 from training.corpus import Row
+
+SPLIT_FILE = "split.json"
+
+
+class Split(BaseModel):
+    """What a run has held out of which corpus, kept in its folder, so that it is never judged on what it learned."""
+
+    data_version: str
+    held_out: tuple[str, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a run's or an artifact's split.json; raises ConfigError."""
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"文件 {path} 无法读取：{type(error).__name__}") from error
+
+    def rows(self, corpus: Sequence[Row]) -> list[Row]:
+        """Return the held-out rows; raises ConfigError where the corpus no longer has them."""
+        known = {row.id: row for row in corpus}
+        if missing := [name for name in self.held_out if name not in known]:
+            raise ConfigError(f"语料中已没有留作检验的文本 {missing[0]} 等 {len(missing)} 条")
+        return [known[name] for name in self.held_out]
 
 
 def stratified_folds(rows: Sequence[Row], folds: int, seed: int) -> list[int]:

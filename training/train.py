@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import BaseModel
 from tokenizers import Encoding, Tokenizer
 from torch import Tensor, nn
 from transformers import AutoTokenizer
@@ -26,31 +25,16 @@ from training.examples import Example, Floats, TrainingBatch, encode, example, t
 from training.metrics import Mask, macro_average_precision, quality
 from training.model import Prediction, TextClassifier, is_classifier
 from training.progress import Meter
-from training.split import stratified_folds
+from training.split import SPLIT_FILE, Split, stratified_folds
 from training.texts import read_texts
 
 EVALUATION_TOKENS = 4096
 LOSS_DIVISOR = 4.0
-SPLIT_FILE = "split.json"
 CHECKPOINT_INTERVAL_S = 600.0
 PROBE_THRESHOLD = 0.4
 UNLABELLED_CHARS = 200
 BUCKET_BATCHES = 50
 SETTLE_TEXTS = 256
-
-
-class Split(BaseModel):
-    """What a run has held out of which corpus, kept in its folder, so that it is never judged on what it learned."""
-
-    data_version: str
-    held_out: tuple[str, ...]
-
-    def rows(self, corpus: Sequence[Row]) -> list[Row]:
-        """Return the held-out rows; raises ConfigError where the corpus no longer has them."""
-        known = {row.id: row for row in corpus}
-        if missing := [name for name in self.held_out if name not in known]:
-            raise ConfigError(f"语料中已没有留作检验的文本 {missing[0]} 等 {len(missing)} 条")
-        return [known[name] for name in self.held_out]
 
 
 @dataclass(frozen=True)
@@ -65,7 +49,7 @@ def divide(config: TrainConfig) -> Corpora:
     """Read the corpus and hold a stratified share of it out; the extra texts are all trained on."""
     rows = read_corpus(config.corpus)
     if config.split:
-        earlier = Split.model_validate_json(config.split.read_text(encoding="utf-8"))
+        earlier = Split.read(config.split)
         return corpora_of(config, rows, {row.id for row in earlier.rows(rows)})
     folds = round(1 / config.holdout) if config.holdout else 0
     fold = stratified_folds(rows, folds, config.seed) if folds else [1] * len(rows)

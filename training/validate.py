@@ -1,7 +1,7 @@
 """Checks corpus files: every line's schema, repeats, contradictions; and counts what is there."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,11 +32,15 @@ class Place:
 
 @dataclass
 class ValidationReport:
-    """Errors must be mended; warnings are to be looked at; counts per label and kind."""
+    """Errors must be mended; warnings are to be looked at; counts per label and kind.
+
+    `near` counts near repeats: across the split (True) and within one side of it (False).
+    """
 
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
+    near: Counter[bool] = field(default_factory=Counter)
 
     def show(self, console: Console) -> None:
         """Print the report."""
@@ -50,6 +54,7 @@ class ValidationReport:
             own = [row for row in self.rows if row.kind == kind]
             compliant = sum(not row.labels for row in own)
             console.print(f"{kind}：{len(own)} 条，合规 {compliant / max(1, len(own)):.0%}")
+        console.print(f"近似重复：同在训练或同在检验 {self.near[False]} 对，跨训练与检验 {self.near[True]} 对")
         twice = sum(row.readings > 1 for row in self.rows)
         console.print(
             f"共 {len(self.rows)} 条，其中两人以上标注 {twice} 条；错误 {len(self.errors)}，提示 {len(self.warnings)}"
@@ -75,11 +80,14 @@ def _sketch(text: str) -> MinHash:
     return sketch
 
 
-def _repeats(placed: Sequence[tuple[Place, Row]], report: ValidationReport) -> None:
-    """Find equal texts (an error), equal texts with other labels, and near repeats (a warning)."""
+def _repeats(placed: Sequence[tuple[Place, Row]], held_out: Collection[str], report: ValidationReport) -> None:
+    """Find equal texts (an error), equal texts with other labels, and near repeats (a warning).
+
+    Near repeats of a held-out text among the texts to learn from are told apart: they flatter the measure.
+    """
     first: dict[tuple[str, str, str], tuple[Place, Row]] = {}
     near = MinHashLSH(threshold=NEAR, num_perm=PERMUTATIONS)
-    places: dict[str, Place] = {}
+    places: dict[str, tuple[Place, Row]] = {}
     for number, (place, row) in enumerate(placed):
         text = "".join(filter(str.isalnum, normalise(row.text).text)) or row.text
         key = (text, row.kind, row.category)
@@ -91,14 +99,21 @@ def _repeats(placed: Sequence[tuple[Place, Row]], report: ValidationReport) -> N
         first[key] = (place, row)
         sketch = _sketch(text)
         for name in near.query(sketch)[:1]:
-            report.warnings.append(f"{place} 与 {places[name]} 近似重复")
+            other_place, other = places[name]
+            across = (row.id in held_out) != (other.id in held_out)
+            report.near[across] += 1
+            where = "（一条用于训练，一条留作检验）" if across else ""
+            report.warnings.append(f"{place} 与 {other_place} 近似重复{where}")
         name = str(number)
         near.insert(name, sketch)
-        places[name] = place
+        places[name] = place, row
 
 
-def validate(paths: Iterable[Path]) -> ValidationReport:
-    """Check all files together; raises EncodingError for a file of unknown encoding."""
+def validate(paths: Iterable[Path], held_out: Collection[str] = ()) -> ValidationReport:
+    """Check all files together; raises EncodingError for a file of unknown encoding.
+
+    `held_out` are the ids of the texts that a training run keeps for its measure.
+    """
     report = ValidationReport()
     placed: list[tuple[Place, Row]] = []
     ids: dict[str, list[Place]] = defaultdict(list)
@@ -113,7 +128,7 @@ def validate(paths: Iterable[Path]) -> ValidationReport:
     for name, where in ids.items():
         if len(where) > 1:
             report.errors.append(f"{where[1]}：编号 {name} 已用于 {where[0]}")
-    _repeats(placed, report)
+    _repeats(placed, held_out, report)
     report.rows = [row for _, row in placed]
     counted = Counter(code for row in report.rows for code in row.labels)
     report.warnings += [f"标签 {code} 没有文本" for code in load_taxonomy().codes if not counted[code]]

@@ -1,0 +1,81 @@
+"""The learning curve: how good a model of character n-grams is with a part of the corpus, by origin of the texts.
+
+The wide part stands for the whole model here, as it is trained in a minute where the network takes hours: the curve
+says whether more texts, and of which origin, still help.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from pydantic import BaseModel
+
+from screening.screener import probabilities
+from screening.taxonomy import load_taxonomy
+from training.calibrate import decide
+from training.corpus import Row
+from training.examples import example
+from training.metrics import macro_average_precision, quality
+from training.wide import train_wide, wide_logits
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+
+PARTS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+SEED = 5
+DPI = 70
+ORIGINS = ("all", "authored", "cases")
+
+
+class CurvePoint(BaseModel):
+    """Macro-F1 (at thresholds chosen on the held-out texts) and macro average precision after `texts` texts."""
+
+    origin: str
+    texts: int
+    macro_f1: float
+    macro_ap: float
+
+
+def _of(rows: Sequence[Row], origin: str) -> list[Row]:
+    return [row for row in rows if origin == "all" or (row.source == "authored") == (origin == "authored")]
+
+
+def learning_curve(rows: Sequence[Row], held_out: Sequence[Row], parts: Sequence[float] = PARTS) -> list[CurvePoint]:
+    """Train on growing parts of `rows` (drawn once, each part within the next) and judge each on `held_out`."""
+    labels = load_taxonomy().codes
+    items = [example(row, labels) for row in held_out]
+    inputs = [item.input for item in items]
+    targets = np.stack([item.targets for item in items])
+    known = np.stack([item.weights > 0 for item in items])
+    points = []
+    for origin in ORIGINS:
+        own = _of(rows, origin)
+        order = np.random.default_rng(SEED).permutation(len(own))
+        for part in parts:
+            chosen = [example(own[i], labels) for i in order[: round(len(own) * part)]]
+            logits = wide_logits(train_wide(chosen), inputs)
+            decisions = decide(labels, targets, logits, known)
+            given = probabilities(logits, decisions) >= np.array([decision.threshold for decision in decisions])
+            points.append(
+                CurvePoint(
+                    origin=origin,
+                    texts=len(chosen),
+                    macro_f1=round(quality(targets, given, known).macro_f1, 3),
+                    macro_ap=round(macro_average_precision(targets, logits, known), 3),
+                )
+            )
+    return points
+
+
+def plot_curve(points: Sequence[CurvePoint], target: Path) -> None:
+    """Draw macro-F1 against the number of texts."""
+    figure, axis = plt.subplots(figsize=(5, 3.5))
+    for origin in ORIGINS:
+        own = [point for point in points if point.origin == origin]
+        axis.plot([point.texts for point in own], [point.macro_f1 for point in own], marker="o", label=origin)
+    axis.set(xscale="log", xlabel="texts", ylabel="macro-F1, held out")
+    axis.legend()
+    figure.tight_layout()
+    figure.savefig(target, dpi=DPI)
+    plt.close(figure)
