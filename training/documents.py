@@ -27,7 +27,7 @@ class MarkedSegment(BaseModel):
 
 
 class MarkedDocument(BaseModel):
-    """A document in segments."""
+    """A document in segments; `readings` tells how many have labelled it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,6 +35,7 @@ class MarkedDocument(BaseModel):
     title: str
     kind: Kind
     category: str
+    readings: int = 1
     segments: tuple[MarkedSegment, ...]
 
 
