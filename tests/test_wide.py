@@ -5,6 +5,7 @@ from screening.wide import BUCKETS, TEXT_LENGTHS, TEXT_SEED, WideModel, hash_gra
 from tests.conftest import ROOT
 from training.corpus import read_corpus
 from training.curve import learning_curve, plot_curve
+from training.doubts import find_doubts
 from training.examples import Example
 from training.wide import best_share, scaled, train_wide, wide_logits
 
@@ -65,3 +66,15 @@ def test_the_learning_curve_rises_and_tells_origins_apart(tmp_path):
     assert last["authored"] + last["cases"] == last["all"] == 1500
     plot_curve(points, tmp_path / "curve.png")
     assert (tmp_path / "curve.png").stat().st_size > 1000
+
+
+def test_a_label_taken_away_is_doubted():
+    rows = read_corpus([ROOT / "data/corpus/clause.jsonl"])[::3]
+    label = "clause_sole_interpretation"
+    plain = next(row for row in rows if row.labels == (label,) and "最终解释权" in row.text)
+    spoilt = [row.model_copy(update={"labels": (), "spans": ()}) if row is plain else row for row in rows]
+    doubts = find_doubts(spoilt, folds=2)
+    own = [doubt for doubt in doubts if doubt.id == plain.id and doubt.label == label]
+    assert [doubt.given for doubt in own] == [False]
+    assert doubts == sorted(doubts, key=lambda doubt: -doubt.margin)
+    assert len(doubts) < len(rows) / 2

@@ -63,6 +63,19 @@ def coverage_command(
     coverage(paths).show(Console())
 
 
+@data_app.command("doubts")
+@_guarded
+def doubts_command(
+    paths: Annotated[list[Path], typer.Argument(help="语料文件或文件夹")],
+) -> None:
+    """找出模型（交叉验证）有把握地反对的标签，供重读；输出 JSONL，最可疑的在前。"""
+    from training.corpus import read_corpus  # noqa: PLC0415
+    from training.doubts import find_doubts  # noqa: PLC0415
+
+    for doubt in find_doubts(read_corpus(paths)):
+        print(doubt.model_dump_json())
+
+
 @_guarded
 def base_command(
     out: Annotated[Path, typer.Argument(help="输出文件夹")],
