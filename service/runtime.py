@@ -9,6 +9,7 @@ from fastapi import Request
 from screening.screener import Screener
 from screening.taxonomy import Taxonomy, load_taxonomy
 from service.settings import Settings
+from service.storage.audit import note_model
 from service.storage.database import Database
 from service.worker import InferenceWorker
 
@@ -40,6 +41,8 @@ class Runtime:
         self.settings.data_folder.mkdir(parents=True, exist_ok=True)
         self.database.migrate()
         self.model_version = self.worker.start().version
+        with self.database.session() as session:
+            note_model(session, self.model_version)
         self.jobs = JobExecutor(self)
         self.jobs.start()
 

@@ -5,11 +5,22 @@ from sqlalchemy.orm import Session
 
 from service.storage.tables import AuditEntry, now
 
+MODEL = "model"
+STARTER = "启动"
+
 
 def note(session: Session, actor: str, action: str, object_id: str = "") -> None:
     """Add an entry."""
     row = {"at": now(), "actor": actor, "action": action, "object_id": object_id[:200]}
     session.execute(AuditEntry.__table__.insert(), [row])  # type: ignore[attr-defined]
+
+
+def note_model(session: Session, version: str) -> None:
+    """Add an entry where another model than the last one comes into service."""
+    query = select(AuditEntry).where(AuditEntry.action == MODEL).order_by(AuditEntry.seq.desc()).limit(1)
+    last = session.scalar(query)
+    if last is None or last.object_id != version:
+        note(session, STARTER, MODEL, version)
 
 
 def list_entries(session: Session, before: int | None, limit: int) -> list[AuditEntry]:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from service.storage.audit import MODEL, list_entries, note_model
 from service.worker import QueueFullError
 from tests.service.conftest import BAD, GOOD
 
@@ -172,6 +173,21 @@ def test_labels_model_and_health(client):
     page = client.get("/docs")
     assert page.status_code == 200
     assert "://cdn" not in page.text
+
+
+def test_a_model_that_comes_into_service_is_noted_once(client):
+    runtime = client.app.state.runtime
+
+    def versions():
+        with runtime.database.session() as session:
+            return [entry.object_id for entry in list_entries(session, None, 10_000) if entry.action == MODEL]
+
+    before = versions()
+    assert before[0] == runtime.model_version
+    for version in (runtime.model_version, "other", "other", runtime.model_version):
+        with runtime.database.session() as session:
+            note_model(session, version)
+    assert versions() == [runtime.model_version, "other", *before]
 
 
 def test_the_audit_log_tells_who_did_what(client):
