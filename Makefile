@@ -3,7 +3,7 @@ PYTHON ?= python3
 SERVE := .venv-serve
 DEV := .venv
 
-.PHONY: serve test lint bench train openapi clean
+.PHONY: serve test lint bench soak train openapi clean
 
 $(SERVE)/ready: pyproject.toml
 	$(PYTHON) -m venv $(SERVE)
@@ -29,6 +29,10 @@ lint: $(DEV)/ready
 
 bench: $(DEV)/ready
 	$(DEV)/bin/python -m training.bench
+
+# Jobs of 50,000 rows through kills, and a thousand clients for a minute; wants a machine of its own.
+soak: $(DEV)/ready
+	MINGJIAN_SOAK=1 $(DEV)/bin/python -m pytest -s tests/service/test_load.py tests/service/test_processes.py
 
 train: $(DEV)/ready
 	$(DEV)/bin/mingjian train --config training/configs/six-layers.yaml --out runs/six-layers
