@@ -30,6 +30,7 @@ def test_only_answers_and_refusals_and_health_all_the_while(tmp_path):
             health.append(time.perf_counter() - start)
             assert answer.status == 200
             time.sleep(0.1)
+        connection.close()
         output, _ = load.communicate()
     statuses = json.loads(output)
     print(statuses, f"health: median {sorted(health)[len(health) // 2]:.3f} s, longest {max(health):.3f} s")
