@@ -51,6 +51,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app)
     describe_with(app)
     app.add_middleware(BodyLimit, ordinary=settings.max_body_bytes, upload=settings.max_upload_bytes)
-    app.add_middleware(Crowd)
+    app.add_middleware(Crowd, most=settings.max_queue)
     app.add_middleware(Companion)
     return app

@@ -22,17 +22,29 @@ def crowded() -> ProblemError:
 
 
 class Crowd:
-    """Answers 429 to texts while the queue is full, without reading them."""
+    """Answers 429 to texts without reading them while the queue is full, or as many requests are inside as it holds.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Requests are counted at the door: of a thousand that come at once none has got to the queue yet, and it looks empty.
+    """
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
         self._app = app
+        self._most = most
+        self._inside = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or turn it away."""
-        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in PATHS:
-            request = Request(scope)
-            if runtime_of(request).worker.is_full:
-                error = crowded()
-                await problem(request, error.status, error.detail, error.headers)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in PATHS:
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        if self._inside >= self._most or runtime_of(request).worker.is_full:
+            request.state.path = scope["path"]  # for the metrics, as no route is asked
+            error = crowded()
+            await problem(request, error.status, error.detail, error.headers)(scope, receive, send)
+            return
+        self._inside += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._inside -= 1

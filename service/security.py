@@ -170,7 +170,7 @@ class Companion:
                 if not status:
                     await problem(Request(scope), 500, "服务内部错误，已记录；请稍后重试")(scope, receive, dressed)
             seconds = time.perf_counter() - start
-            path = getattr(scope.get("route"), "path", scope["path"] if status == 429 else "unknown")  # noqa: PLR2004
+            path = getattr(scope.get("route"), "path", scope["state"].get("path", "unknown"))
             REQUESTS.labels(scope["method"], path, str(status)).inc()
             REQUEST_SECONDS.labels(path).observe(seconds)
             log.info("request", method=scope["method"], path=path, status=status, ms=round(seconds * 1000))

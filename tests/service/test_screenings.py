@@ -1,11 +1,13 @@
 """Screening over HTTP, on both databases."""
 
+import asyncio
 import json
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from service.crowd import Crowd
 from service.storage.audit import MODEL, list_entries, note_model
 from service.worker import QueueFullError
 from tests.service.conftest import BAD, GOOD
@@ -132,6 +134,45 @@ def test_a_full_queue_says_when_to_come_again(client, monkeypatch):
     answer = client.post("/v1/screenings", json={"text": uuid.uuid4().hex})
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
+
+
+def test_a_crowd_is_turned_away_at_the_door_and_counted_under_its_path(client, monkeypatch):
+    monkeypatch.setattr(client.app.state.runtime.worker, "_waiting", 10**6)
+    answer = client.post("/v1/screenings", content=b"not even read")
+    assert answer.status_code == 429
+    assert int(answer.headers["retry-after"]) > 0
+    assert 'path="/v1/screenings",status="429"' in client.get("/metrics").text
+    assert client.get("/v1/screenings").status_code == 200
+    monkeypatch.undo()
+    assert client.post("/v1/screenings", json={"text": GOOD}).status_code == 200
+
+
+def test_no_more_requests_are_let_in_than_the_queue_holds(client):
+    async def go():
+        inside, leave, statuses = 0, asyncio.Event(), []
+
+        async def slow(scope, receive, send):
+            nonlocal inside
+            inside += 1
+            await leave.wait()
+
+        async def send(message):
+            statuses.append(message.get("status"))
+
+        crowd = Crowd(slow, most=2)
+
+        def request():
+            scope = {"type": "http", "method": "POST", "path": "/v1/screenings", "headers": [], "app": client.app}
+            return asyncio.create_task(crowd(scope, None, send))
+
+        tasks = [request() for _ in range(5)]
+        await asyncio.sleep(0)
+        assert (inside, statuses.count(429)) == (2, 3)
+        leave.set()
+        await asyncio.gather(*tasks, request())
+        assert inside == 3
+
+    asyncio.run(go())
 
 
 def test_a_failure_answers_its_own_request_and_the_next_succeeds(client, monkeypatch):
