@@ -10,7 +10,6 @@ from typing import Any
 
 import yaml
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 
 FILE = Path(__file__).parent / "openapi.json"
 DESCRIPTIONS = Path(__file__).parent / "descriptions.yaml"
@@ -25,19 +24,17 @@ def _describe(schema: dict[str, Any], text: dict[str, Any]) -> None:
 
 
 def describe_with(app: FastAPI) -> None:
-    """Have the application give the described form; raises KeyError where a description's schema is gone."""
+    """Have the application give the described form; raises KeyError where a described schema or field is gone."""
+    plain = app.openapi
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
-            given = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-            schemas = given["components"]["schemas"]
+            schemas = plain()["components"]["schemas"]
             for name, text in yaml.safe_load(DESCRIPTIONS.read_text(encoding="utf-8")).items():
                 _describe(schemas[name], text)
                 for field, own in text.get("字段", {}).items():
-                    if field in schemas[name]["properties"]:
-                        _describe(schemas[name]["properties"][field], own)
-            app.openapi_schema = given
-        return app.openapi_schema
+                    _describe(schemas[name]["properties"][field], own)
+        return plain()
 
     app.openapi = described  # type: ignore[method-assign]
 

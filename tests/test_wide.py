@@ -4,9 +4,10 @@ from screening.classifier import Input
 from screening.wide import BUCKETS, TEXT_LENGTHS, TEXT_SEED, WideModel, hash_grams
 from tests.conftest import ROOT
 from training.corpus import read_corpus
-from training.curve import learning_curve, plot_curve
+from training.curve import learning_curve
 from training.doubts import find_doubts
 from training.examples import Example
+from training.plots import plot_curve
 from training.wide import best_share, scaled, train_wide, wide_logits
 
 

@@ -194,7 +194,8 @@ def curve_command(
     """学习曲线：字符片段线性模型的成绩随语料增加的变化，自拟与改写案例的文本分列；输出 JSON。"""
     from screening.resources import shipped_model  # noqa: PLC0415
     from training.corpus import read_corpus  # noqa: PLC0415
-    from training.curve import learning_curve, plot_curve  # noqa: PLC0415
+    from training.curve import learning_curve  # noqa: PLC0415
+    from training.plots import plot_curve  # noqa: PLC0415
     from training.split import SPLIT_FILE, Split  # noqa: PLC0415
 
     rows = read_corpus(corpus or [Path("data/corpus")])

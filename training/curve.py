@@ -5,9 +5,7 @@ says whether more texts, and of which origin, still help.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from pydantic import BaseModel
 
@@ -15,16 +13,12 @@ from screening.screener import probabilities
 from screening.taxonomy import load_taxonomy
 from training.calibrate import decide
 from training.corpus import Row
-from training.examples import example
+from training.examples import example, targets_and_known
 from training.metrics import macro_average_precision, quality
 from training.wide import train_wide, wide_logits
 
-mpl.use("Agg")
-from matplotlib import pyplot as plt
-
 PARTS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 SEED = 5
-DPI = 70
 ORIGINS = ("all", "authored", "cases")
 
 
@@ -46,8 +40,7 @@ def learning_curve(rows: Sequence[Row], held_out: Sequence[Row], parts: Sequence
     labels = load_taxonomy().codes
     items = [example(row, labels) for row in held_out]
     inputs = [item.input for item in items]
-    targets = np.stack([item.targets for item in items])
-    known = np.stack([item.weights > 0 for item in items])
+    targets, known = targets_and_known(items)
     points = []
     for origin in ORIGINS:
         own = _of(rows, origin)
@@ -66,16 +59,3 @@ def learning_curve(rows: Sequence[Row], held_out: Sequence[Row], parts: Sequence
                 )
             )
     return points
-
-
-def plot_curve(points: Sequence[CurvePoint], target: Path) -> None:
-    """Draw macro-F1 against the number of texts."""
-    figure, axis = plt.subplots(figsize=(5, 3.5))
-    for origin in ORIGINS:
-        own = [point for point in points if point.origin == origin]
-        axis.plot([point.texts for point in own], [point.macro_f1 for point in own], marker="o", label=origin)
-    axis.set(xscale="log", xlabel="texts", ylabel="macro-F1, held out")
-    axis.legend()
-    figure.tight_layout()
-    figure.savefig(target, dpi=DPI)
-    plt.close(figure)

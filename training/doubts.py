@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from screening.taxonomy import load_taxonomy
 from training.corpus import Row
-from training.examples import example
+from training.examples import example, targets_and_known
 from training.split import stratified_folds
 from training.wide import train_wide, wide_logits
 
@@ -39,8 +39,8 @@ def find_doubts(rows: Sequence[Row], folds: int = FOLDS) -> list[Doubt]:
         model = train_wide([item for item, own in zip(items, fold_of, strict=True) if own != fold])
         kept = np.flatnonzero(fold_of == fold)
         values[kept] = 1 / (1 + np.exp(-wide_logits(model, [items[i].input for i in kept])))
-    truth = np.stack([item.targets for item in items]) > 0.5  # noqa: PLR2004
-    known = np.stack([item.weights > 0 for item in items])
+    targets, known = targets_and_known(items)
+    truth = targets > 0.5  # noqa: PLR2004
     doubts = []
     for column, label in enumerate(labels):
         own = values[:, column]

@@ -12,6 +12,7 @@ from torch import Tensor
 from screening.classifier import Input, collate, pad_id, text_positions
 from screening.normalise import normalise
 from training.corpus import Row
+from training.metrics import Mask, Matrix
 
 Floats = NDArray[np.float32]
 
@@ -43,6 +44,11 @@ def example(row: Row, labels: Sequence[str], weight: float = 1.0) -> Example:
     targets = np.array([float(code in row.labels) for code in labels], dtype=np.float32)
     spans = tuple((label, tuple(places)) for label, places in marked.items())
     return Example(Input(text.text, row.kind, row.category), targets, weights, spans)
+
+
+def targets_and_known(items: Sequence[Example]) -> tuple[Matrix, Mask]:
+    """Return targets and which of them are known (not unclear), each (texts, labels)."""
+    return np.stack([item.targets for item in items]), np.stack([item.weights > 0 for item in items])
 
 
 def with_less_context(item: Example, share: float, draw: np.random.Generator) -> Example:

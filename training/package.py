@@ -34,7 +34,7 @@ from training.config import TrainConfig
 from training.corpus import Row, data_version, read_corpus
 from training.evasion import Evader
 from training.evidence import measure_evidence
-from training.examples import example
+from training.examples import example, targets_and_known
 from training.metrics import macro_average_precision, quality
 from training.model import TextClassifier
 from training.network import write_network
@@ -117,8 +117,7 @@ def package(run: Path, target: Path) -> Manifest:
     corpora = corpora_of(config, rows, split.held_out)
     items = [example(row, model.labels) for row in held_out]
     inputs = [item.input for item in items]
-    targets = np.stack([item.targets for item in items])
-    known = np.stack([item.weights > 0 for item in items])
+    targets, known = targets_and_known(items)
     tokenizer = load_tokenizer(target / TOKENIZER, config.max_tokens)
     network_logits, _, _ = predict(model, inputs, tokenizer, "held out")
     learned = train_wide([example(row, model.labels, weight) for row, weight in corpora.training])

@@ -1,4 +1,4 @@
-"""Plots of a training run: loss and average precision per epoch, precision-recall per label, reliability."""
+"""Plots of a training run (loss and average precision per epoch), of its decisions, and of the learning curve."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import precision_recall_curve
 
+from training.curve import ORIGINS, CurvePoint
 from training.metrics import Mask, Matrix
 from training.train import Training
 
@@ -72,3 +73,16 @@ def plot_run(run: Training) -> None:
         targets, logits, known = run.held_out_scores()
         values = (1 / (1 + np.exp(-logits))).astype(np.float32)
         plot_decisions(run.out, run.model.labels, targets, values, known)
+
+
+def plot_curve(points: Sequence[CurvePoint], target: Path) -> None:
+    """Draw macro-F1 against the number of texts."""
+    figure, axis = plt.subplots(figsize=(5, 3.5))
+    for origin in ORIGINS:
+        own = [point for point in points if point.origin == origin]
+        axis.plot([point.texts for point in own], [point.macro_f1 for point in own], marker="o", label=origin)
+    axis.set(xscale="log", xlabel="texts", ylabel="macro-F1, held out")
+    axis.legend()
+    figure.tight_layout()
+    figure.savefig(target, dpi=DPI)
+    plt.close(figure)

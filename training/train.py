@@ -21,7 +21,16 @@ from training.corpus import Row, data_version, read_corpus, read_loosely
 from training.device import autocast, pick_device
 from training.encoder import load_encoder
 from training.evasion import evasive_twins
-from training.examples import Example, Floats, TrainingBatch, encode, example, training_batch, with_less_context
+from training.examples import (
+    Example,
+    Floats,
+    TrainingBatch,
+    encode,
+    example,
+    targets_and_known,
+    training_batch,
+    with_less_context,
+)
 from training.metrics import Mask, macro_average_precision, quality
 from training.model import Prediction, TextClassifier, is_classifier
 from training.progress import Meter
@@ -273,8 +282,8 @@ class Training:
     def held_out_scores(self) -> tuple[Floats, Floats, Mask]:
         """Return targets, logits and the mask of known labels of the held-out texts, each (texts, labels)."""
         logits, _, _ = predict(self.model, [item.input for item in self.held_out], self.tokenizer, "held out")
-        targets = np.stack([item.targets for item in self.held_out])
-        return targets, logits, np.stack([item.weights > 0 for item in self.held_out])
+        targets, known = targets_and_known(self.held_out)
+        return targets, logits, known
 
     def _measure(self, loss: float) -> dict[str, float]:
         """Measure the epoch on the held-out texts (none held out: the loss alone)."""
