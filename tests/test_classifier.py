@@ -1,0 +1,32 @@
+"""How texts are grouped into batches."""
+
+from itertools import combinations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from screening.classifier import BATCH_OVERHEAD, length_sorted_batches
+
+LIMIT = 100
+
+
+def cost(batches, lengths):
+    return sum(len(batch) * max(lengths[i] for i in batch) + BATCH_OVERHEAD for batch in batches)
+
+
+@given(st.lists(st.integers(1, 130), max_size=8))
+def test_no_grouping_costs_less(lengths):
+    batches = length_sorted_batches(lengths, LIMIT)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    assert all(len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= LIMIT for batch in batches)
+    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
+    if not order:
+        return
+    others = []
+    for cuts in range(len(order)):
+        for places in combinations(range(1, len(order)), cuts):
+            edges = [0, *places, len(order)]
+            grouping = [order[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+            if all(len(batch) == 1 or len(batch) * lengths[batch[-1]] <= LIMIT for batch in grouping):
+                others.append(cost(grouping, lengths))
+    assert cost(batches, lengths) == min(others)
