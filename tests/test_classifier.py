@@ -1,6 +1,6 @@
 """How texts are grouped into batches."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +26,7 @@ def test_no_grouping_costs_less(lengths):
     for cuts in range(len(order)):
         for places in combinations(range(1, len(order)), cuts):
             edges = [0, *places, len(order)]
-            grouping = [order[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+            grouping = [order[a:b] for a, b in pairwise(edges)]
             if all(len(batch) == 1 or len(batch) * lengths[batch[-1]] <= LIMIT for batch in grouping):
                 others.append(cost(grouping, lengths))
     assert cost(batches, lengths) == min(others)
