@@ -12,7 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
@@ -23,14 +23,17 @@ from service.runtime import runtime_of
 from service.storage.keys import Caller, Scope, recognise
 
 REQUEST_ID = re.compile(r"[\w.-]{1,64}")
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
-    "script-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
-}
+HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (
+        b"content-security-policy",
+        b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
+        b"script-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
+    ),
+)
 LOCAL = Caller("本机", frozenset(Scope))
 # A recognised key is remembered this long, so that a revoked one stops working soon.
 REMEMBER_S = 5.0
@@ -155,10 +158,9 @@ class Companion:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                headers["X-Request-ID"] = request_id
+                own = {name for name, _ in message["headers"]}
+                added = [header for header in HEADERS if header[0] not in own]
+                message["headers"] = [*message["headers"], *added, (b"x-request-id", request_id.encode())]
             await send(message)
 
         start = time.perf_counter()
@@ -170,7 +172,9 @@ class Companion:
                 if not status:
                     await problem(Request(scope), 500, "服务内部错误，已记录；请稍后重试")(scope, receive, dressed)
             seconds = time.perf_counter() - start
-            path = getattr(scope.get("route"), "path", scope["state"].get("path", "unknown"))
+            turned_away_from = scope["state"].get("turned_away_from")
+            path = turned_away_from or getattr(scope.get("route"), "path", "unknown")
             REQUESTS.labels(scope["method"], path, str(status)).inc()
             REQUEST_SECONDS.labels(path).observe(seconds)
-            log.info("request", method=scope["method"], path=path, status=status, ms=round(seconds * 1000))
+            if not turned_away_from:  # the crowd has its own note
+                log.info("request", method=scope["method"], path=path, status=status, ms=round(seconds * 1000))

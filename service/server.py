@@ -1,7 +1,9 @@
 """Runs the service, or a worker on jobs alone, until it is told to stop."""
 
+import gc
 import os
 import signal
+import socket
 import sys
 import threading
 from types import FrameType
@@ -42,6 +44,12 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._app = app
         self._drain = drain
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and leave what is there from then on out of garbage collection, which would hold answers up."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Turn readiness false and stop a little later; at once where told a second time."""
