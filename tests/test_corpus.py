@@ -94,3 +94,17 @@ def test_the_first_bad_line_stops_a_reader(tmp_path):
     path.write_text(json.dumps(row()) + "\n{}\n", encoding="utf-8")
     with pytest.raises(CorpusError, match=r"rows.jsonl 第 2 行"):
         read_corpus([path])
+
+
+def test_texts_are_counted_by_trade_and_category(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    rows = [
+        row(),
+        row(id="x2", text="办卡当日可退", labels=[]),
+        row(id="x3", text="包你学会", kind="ad", category="驾校"),
+    ]
+    path.write_text("\n".join(json.dumps(r, ensure_ascii=False) for r in rows), encoding="utf-8")
+    done = CliRunner().invoke(app, ["data", "validate", str(path)])
+    line = next(line for line in done.output.splitlines() if "健身 2" in line)
+    assert "50%" in line
+    assert "驾校 1" in done.output

@@ -12,11 +12,13 @@ from rich.table import Table
 from screening.normalise import normalise
 from screening.taxonomy import KINDS, load_taxonomy
 from training.corpus import Row, corpus_files, parse_lines
+from training.coverage import trade_of
 
 NEAR = 0.8
 SHINGLE = 3
 PERMUTATIONS = 64
 MOST_SHOWN = 50
+MOST_CATEGORIES = 3
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Place:
 
 @dataclass
 class ValidationReport:
-    """Errors must be mended; warnings are to be looked at; counts per label and kind.
+    """Errors must be mended; warnings are to be looked at; counts per label, kind and category.
 
     `near` counts near repeats: across the split (True) and within one side of it (False).
     """
@@ -50,6 +52,7 @@ class ValidationReport:
             if len(lines) > MOST_SHOWN:
                 console.print(f"……另有 {len(lines) - MOST_SHOWN} 条{title}")
         console.print(_counts(self.rows))
+        console.print(_by_category(self.rows))
         for kind in KINDS:
             own = [row for row in self.rows if row.kind == kind]
             compliant = sum(not row.labels for row in own)
@@ -71,6 +74,24 @@ def _counts(rows: Sequence[Row]) -> Table:
         marked = sum(any(span.label == label.code for span in row.spans) for row in own)
         categories = len({row.category for row in own})
         table.add_row(label.code, label.name, *map(str, (len(own), unclear, marked, categories)))
+    return table
+
+
+def _by_category(rows: Sequence[Row]) -> Table:
+    """Count the texts of each trade by kind, and name its most frequent categories, which are free text."""
+    table = Table(title="各行业数量")
+    for title in ("行业", "条数", *KINDS, "合规", "类别数", "最多的类别"):
+        table.add_column(title)
+    trades: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        trades[trade_of(row.category)].append(row)
+    for trade, own in sorted(trades.items(), key=lambda item: -len(item[1])):
+        kinds = Counter(row.kind for row in own)
+        categories = Counter(row.category for row in own)
+        frequent = "、".join(f"{name} {count}" for name, count in categories.most_common(MOST_CATEGORIES))
+        compliant = sum(not row.labels for row in own) / len(own)
+        counts = (str(kinds[kind]) for kind in KINDS)
+        table.add_row(trade, str(len(own)), *counts, f"{compliant:.0%}", str(len(categories)), frequent)
     return table
 
 
