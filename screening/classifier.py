@@ -16,6 +16,8 @@ from screening.wide import WideModel, WideReading
 BATCH_TOKENS = 1024
 BATCH_OVERHEAD = 32
 CATEGORY_CHARS = 40
+# At most, around context and text; no other token stands for less than a character.
+SPECIAL_TOKENS = 8
 
 Floats = NDArray[np.float32]
 
@@ -140,6 +142,7 @@ class Classifier:
         options.intra_op_num_threads = threads
         self.session = ort.InferenceSession(str(network), options, providers=["CPUExecutionProvider"])
         self.tokenizer = load_tokenizer(tokenizer, max_tokens)
+        self._max_tokens = max_tokens
         self._pad_id = pad_id(self.tokenizer)
         self._inputs = {node.name for node in self.session.get_inputs()}
 
@@ -147,6 +150,12 @@ class Classifier:
         """Tokenise inputs as pairs of context and text."""
         encodings: list[Encoding] = self.tokenizer.encode_batch([(item.context(), item.text) for item in inputs])
         return encodings
+
+    def holds(self, item: Input) -> bool:
+        """Tell whether the network reads the whole of an input, or its end would be cut off."""
+        if len(item.text) + len(item.context()) + SPECIAL_TOKENS <= self._max_tokens:
+            return True
+        return not self.encode([item])[0].overflowing
 
     def feed(self, encodings: Sequence[Encoding]) -> dict[str, NDArray[np.int64]]:
         """Return the arrays that the session takes for a batch of encodings."""

@@ -99,7 +99,7 @@ def _evasions() -> tuple[dict[str, str], dict[str, str], re.Pattern[str]]:
     spelled = (
         " ?".join(re.escape(part) for part in re.findall("[a-z]+|[^a-z ]+", word.lower())) for word in longest_first
     )
-    pattern = re.compile("(?<![a-z])(?:" + "|".join(spelled) + ")(?![a-z])", re.IGNORECASE)
+    pattern = re.compile("(?<![a-z])(?:" + "|".join(spelled) + ")(?![a-z])", re.ASCII | re.IGNORECASE)
     return table["characters"], words, pattern
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -14,13 +15,15 @@ from screening.evidence import Span, evidence_spans
 from screening.normalise import Normalised, normalise
 from screening.resources import shipped_model
 from screening.results import Evidence, Finding, Screening, SegmentResult, Verdict
-from screening.segment import segment
+from screening.segment import Segment, segment
 from screening.taxonomy import Kind, Label, Taxonomy, load_taxonomy
 from screening.wide import WideModel
 
 MAX_CHARS = 200_000
 # Processors round int8 products differently; golden probabilities may move by this much and no more.
 GOLDEN_TOLERANCE = 0.08
+# A segment of so few characters is not cut further.
+SMALLEST_CHARS = 80
 
 
 class TextError(MingjianError):
@@ -42,11 +45,12 @@ class TextInput:
 
 @dataclass(frozen=True)
 class _Piece:
-    """A segment of a text, ready for the classifier."""
+    """A segment of a text, ready for the classifier; `joins` are the places in it where a lead-in ends."""
 
     start: int
     end: int
     normalised: Normalised
+    joins: tuple[int, ...] = ()
 
 
 @dataclass
@@ -57,11 +61,35 @@ class _Best:
     evidence: list[Evidence] = field(default_factory=list)
 
 
+def _piece(text: str, part: Segment) -> _Piece:
+    """Normalise a segment and the lead-ins before it."""
+    ranges = (*part.leads, (part.start, part.end))
+    whole, *others = (normalise(text[start:end]).shifted(start) for start, end in ranges)
+    joins = []
+    for other in others:
+        joins.append(len(whole.text))
+        whole = whole.followed_by(other)
+    return _Piece(part.start, part.end, whole, tuple(joins))
+
+
 def probabilities(logits: Floats, decisions: Sequence[Decision]) -> Floats:
     """Return calibrated probabilities (..., labels) of logits (..., labels)."""
     slope = np.array([decision.slope for decision in decisions])
     offset = np.array([decision.offset for decision in decisions])
     return np.asarray(1 / (1 + np.exp(-(logits * slope + offset))), dtype=np.float32)
+
+
+def _merged(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """Return evidence in the order of the text; words that were read with several items stand once."""
+    merged: list[Evidence] = []
+    for own in sorted(evidence, key=lambda own: (own.start, own.end)):
+        if merged and own.start < merged[-1].end:
+            last = merged.pop()
+            text = last.text + own.text[last.end - own.start :]
+            end = max(last.end, own.end)
+            own = Evidence(start=last.start, end=end, text=text, weight=max(last.weight, own.weight))  # noqa: PLW2901
+        merged.append(own)
+    return tuple(merged)
 
 
 def violation_score(values: Sequence[float], thresholds: Sequence[float], weights: Sequence[float]) -> float:
@@ -139,15 +167,20 @@ class Screener:
             raise TextError(f"文本过长：{len(item.text)} 字，上限 {MAX_CHARS} 字")
         if any("\ud800" <= character <= "\udfff" or character == "\0" for character in item.text):
             raise TextError("文本含有无效字符，请检查编码")
-        pieces = []
+        pieces: list[_Piece] = []
         for part in segment(item.text, item.kind, item.by_segment):
-            whole = normalise(item.text[part.start : part.end]).shifted(part.start)
-            if part.lead:
-                lead = normalise(item.text[part.lead[0] : part.lead[1]]).shifted(part.lead[0])
-                whole = lead.followed_by(whole)
-            if whole.text.strip():
-                pieces.append(_Piece(part.start, part.end, whole))
-        return pieces
+            pieces += self._fitting(item, part)
+        return [piece for piece in pieces if piece.normalised.text.strip()]
+
+    def _fitting(self, item: TextInput, part: Segment) -> list[_Piece]:
+        """Return the segment as a piece; in overlapping halves where it has more tokens than the network reads."""
+        piece = _piece(item.text, part)
+        own = Input(piece.normalised.text, item.kind, item.category)
+        if part.end - part.start < SMALLEST_CHARS or self.classifier.holds(own):
+            return [piece]
+        middle, overlap = (part.start + part.end) // 2, SMALLEST_CHARS // 4
+        halves = ((part.start, middle + overlap), (middle - overlap, part.end))
+        return [piece for start, end in halves for piece in self._fitting(item, Segment(start, end, part.leads))]
 
     def _gather(self, item: TextInput, pieces: list[_Piece], outputs: list[Output]) -> Screening:
         best = [_Best() for _ in self._labels]
@@ -186,26 +219,31 @@ class Screener:
             evidence: list[Evidence] = []
             if value >= self._decisions[index].review_threshold:
                 spans = evidence_spans(output.parts(index), output.offsets)
-                evidence = self._evidence(text, piece.normalised, spans)
+                evidence = self._evidence(text, piece, spans)
             own.append(_Best(value, evidence))
         return own
 
-    def _evidence(self, text: str, normalised: Normalised, spans: list[Span]) -> list[Evidence]:
+    def _evidence(self, text: str, piece: _Piece, spans: list[Span]) -> list[Evidence]:
+        """Return the spans in the text as posted; one that runs from a lead-in into its item is given in two."""
         evidence = []
         for span in spans:
-            start, end = normalised.original_span(span.start, span.end)
-            evidence.append(Evidence(start=start, end=end, text=text[start:end], weight=round(span.weight, 3)))
+            cuts = [span.start, *(join for join in piece.joins if span.start < join < span.end), span.end]
+            for first, last in pairwise(cuts):
+                start, end = piece.normalised.original_span(first, last)
+                weight = span.weight * (last - first) / (span.end - span.start)
+                evidence.append(Evidence(start=start, end=end, text=text[start:end], weight=round(weight, 3)))
         return evidence
 
     def _findings(self, best: list[_Best]) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
         """Return the findings, and those for review only, each by falling probability."""
-        reached: list[Finding] = []
-        for entry, decision, label in zip(best, self._decisions, self._labels, strict=True):
+        sure: list[Finding] = []
+        review: list[Finding] = []
+        entries = zip(best, self._decisions, self._labels, strict=True)
+        for entry, decision, label in sorted(entries, key=lambda own: -own[0].probability):
             if entry.probability >= decision.review_threshold:
-                reached.append(self._finding(entry, decision, label))
-        reached.sort(key=lambda finding: -finding.probability)
-        sure = tuple(finding for finding in reached if finding.probability >= finding.threshold)
-        return sure, tuple(finding for finding in reached if finding.probability < finding.threshold)
+                group = sure if entry.probability >= decision.threshold else review
+                group.append(self._finding(entry, decision, label))
+        return tuple(sure), tuple(review)
 
     @staticmethod
     def _finding(entry: _Best, decision: Decision, label: Label) -> Finding:
@@ -215,7 +253,7 @@ class Screener:
             probability=round(entry.probability, 4),
             threshold=decision.threshold,
             needs_check=label.needs_check,
-            evidence=tuple(sorted(set(entry.evidence), key=lambda evidence: (evidence.start, evidence.end))),
+            evidence=_merged(entry.evidence),
             legal_basis=label.legal_basis,
             inspection_row=label.inspection_row,
             statistics_row=label.statistics_row,

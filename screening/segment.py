@@ -2,8 +2,8 @@
 
 A short text is judged whole. A longer contract is cut at its numbering (第X条, 一、, （一）, 1., 1.1, ①), every long
 text at its lines, and long lines at sentence ends, sentences being packed together while they fit. A heading is read
-with what follows it. An item of a list keeps the lead-in sentence it hangs on ("有下列情形之一的，本公司不承担责任：").
-What is longer than a window is read in overlapping windows, so nothing is left out.
+with what follows it. An item of a list keeps the lead-in sentences it hangs on ("有下列情形之一的，本公司不负责任："),
+one of each level. What is longer than a window is read in overlapping windows, so nothing is left out.
 """
 
 import re
@@ -17,6 +17,8 @@ PACKED_CHARS = 140
 WINDOW_CHARS = 280
 OVERLAP_CHARS = 60
 HEADING_CHARS = 14
+# A longer lead-in keeps its end only; what stands before is judged by itself.
+LEAD_CHARS = 100
 
 _NUMBERS = "[一二三四五六七八九十百零〇两\\d]"
 # Levels of numbering, from the outermost in.
@@ -32,17 +34,18 @@ _LEVELS: tuple[re.Pattern[str], ...] = (
 )
 _PLACE = re.compile(r"(?:^|(?<=[\n。；;：:！？]))[ \t\u3000]*", re.MULTILINE)
 _SENTENCE_END = re.compile(r"[。！？!?；;\n]+[”’」』）)]*")
+_LINE_END = re.compile("[。！？!?；;][”’」』）)]*[ \t\u3000]*(?=\n)")
 _LEAD_END = (":", "：")
 _PUNCTUATION = re.compile(r"[。！？!?；;，,：:]")
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A piece of the text: characters start:end, read together with the lead-in sentence lead[0]:lead[1] if any."""
+    """Characters start:end of the text, read after the lead-ins they hang on, each (start, end), outermost first."""
 
     start: int
     end: int
-    lead: tuple[int, int] | None = None
+    leads: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,20 +73,21 @@ def _trim(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _lead_in(text: str, start: int, end: int) -> tuple[int, int] | None:
-    """Return the last sentence of the piece if it ends with a colon, that is, introduces what follows."""
+    """Return the last sentence of the piece, or its end, if it ends with a colon, that is, introduces what follows."""
     start, end = _trim(text, start, end)
     if start == end or text[end - 1] not in _LEAD_END:
         return None
     last = start
     for match in _SENTENCE_END.finditer(text, start, end):
         last = match.end()
-    return _trim(text, last, end)
+    return _trim(text, max(last, end - LEAD_CHARS), end)
 
 
 def _clauses(text: str, marks: list[_Mark]) -> Iterator[Segment]:
-    """Yield the numbered pieces; an item below a piece that ends with a colon is read after its last sentence.
+    """Yield the numbered pieces; an item below pieces that end with a colon is read after their last sentences.
 
-    That sentence is half a clause: it is judged with each of its items, never alone.
+    Such a sentence is half a clause: it is judged with each of its items, never alone. Lines below an item that has
+    come to its end do not belong to the list.
     """
     leads: list[tuple[int, tuple[int, int]]] = []
     pieces = [_Mark(0, -1), *marks] if marks[0].start > 0 else marks
@@ -91,11 +95,20 @@ def _clauses(text: str, marks: list[_Mark]) -> Iterator[Segment]:
     levels = [piece.level for piece in pieces[1:]] + [-1]
     for piece, end, next_level in zip(pieces, ends, levels, strict=True):
         leads = [(level, lead) for level, lead in leads if level < piece.level]
-        hangs_on = leads[-1][1] if leads else None
+        hangs_on = tuple(lead for _, lead in leads)
         lead = _lead_in(text, piece.start, end) if next_level > piece.level else None
         if lead:
             leads.append((piece.level, lead))
-        yield Segment(piece.start, lead[0] if lead else end, hangs_on)
+            yield Segment(piece.start, lead[0], hangs_on)
+            continue
+        item_end = _item_end(text, piece.start, end) if hangs_on else end
+        yield Segment(piece.start, item_end, hangs_on)
+        yield Segment(item_end, end)
+
+
+def _item_end(text: str, start: int, end: int) -> int:
+    """Return where an item ends: at the first line that ends a sentence, else with the piece."""
+    return next((match.end() for match in _LINE_END.finditer(text, start, end)), end)
 
 
 def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -115,47 +128,59 @@ def _pack(text: str, segment: Segment) -> Iterator[Segment]:
     first = last = segment.start
     for start, end in _sentences(text, segment.start, segment.end):
         if end - first > PACKED_CHARS and last > first:
-            yield Segment(first, last, segment.lead)
+            yield Segment(first, last, segment.leads)
             first = start
         last = end
     if last > first:
-        yield Segment(first, last, segment.lead)
+        yield Segment(first, last, segment.leads)
 
 
 def _windows(segment: Segment) -> Iterator[Segment]:
     start = segment.start
     while segment.end - start > WINDOW_CHARS:
-        yield Segment(start, start + WINDOW_CHARS, segment.lead)
+        yield Segment(start, start + WINDOW_CHARS, segment.leads)
         start += WINDOW_CHARS - OVERLAP_CHARS
-    yield Segment(start, segment.end, segment.lead)
+    yield Segment(start, segment.end, segment.leads)
 
 
 def _lines(text: str, segment: Segment) -> Iterator[Segment]:
     """Yield the lines of a piece."""
     start = segment.start
     while (end := text.find("\n", start, segment.end)) >= 0:
-        yield Segment(start, end, segment.lead)
+        yield Segment(start, end, segment.leads)
         start = end + 1
-    yield Segment(start, segment.end, segment.lead)
+    yield Segment(start, segment.end, segment.leads)
 
 
 def _is_heading(text: str, segment: Segment) -> bool:
-    """Tell whether a piece is a short line without a sentence's punctuation, with more text below it."""
+    """Tell whether a piece is a short line without a sentence's punctuation, not an item, with more text below it."""
     words = text[segment.start : segment.end]
-    return len(words) <= HEADING_CHARS and not _PUNCTUATION.search(words) and text[segment.end :].startswith("\n")
+    return (
+        not segment.leads
+        and len(words) <= HEADING_CHARS
+        and not _PUNCTUATION.search(words)
+        and text[segment.end :].startswith("\n")
+    )
 
 
 def _under_headings(text: str, segments: Sequence[Segment]) -> Iterator[Segment]:
-    """Yield the pieces, each heading joined with what follows it: a heading alone says nothing."""
-    first: int | None = None
+    """Yield the pieces, each heading joined with what follows it: a heading alone says nothing.
+
+    Before the first item of a list the heading stands as one more lead-in.
+    """
+    heading: Segment | None = None
     for own in segments:
-        if first is None and _is_heading(text, own):
-            first = own.start
+        if heading is None:
+            if _is_heading(text, own):
+                heading = own
+            else:
+                yield own
             continue
-        yield own if first is None else Segment(first, own.end, own.lead)
-        first = None
-    if first is not None:
-        yield Segment(first, segments[-1].end)
+        leads = ((heading.start, heading.end), *own.leads)
+        yield Segment(own.start, own.end, leads) if own.leads else Segment(heading.start, own.end)
+        heading = None
+    if heading:
+        yield heading
 
 
 def segment(text: str, kind: Kind | None, in_lines: bool = False) -> list[Segment]:
@@ -175,5 +200,5 @@ def segment(text: str, kind: Kind | None, in_lines: bool = False) -> list[Segmen
         for packed in _pack(text, line):
             first, last = _trim(text, packed.start, packed.end)
             if first < last:
-                segments += _windows(Segment(first, last, packed.lead))
+                segments += _windows(Segment(first, last, packed.leads))
     return list(_under_headings(text, segments)) if kind == "clause" or len(marks) > 1 else segments

@@ -126,3 +126,36 @@ def test_the_shipped_model_has_not_drifted():
     assert parity["fp32_flips"] == 0
     assert parity["int8_flips"] <= 0.003 * parity["decisions"]
     Screener.load(folder).check_golden()
+
+
+FILLER = "\n第九条 双方应当依照本合同的约定履行各自的义务。" * 12
+
+
+def test_words_read_with_several_items_are_shown_once(screener):
+    text = "下列情形本店概不退款：\n1、会员本人原因；\n2、教练离职；\n本店营业时间为每日九点至二十一点" + FILLER
+    (result,) = screener.screen([TextInput(text, "clause", "健身", by_segment=True)])
+    shown = [own for finding in result.findings for own in finding.evidence if own.text.startswith("概不退")]
+    assert len(shown) == 1
+    hours = next(own for own in result.segments if text[own.start : own.end].startswith("本店营业时间"))
+    assert hours.findings == ()
+
+
+def test_items_are_judged_by_the_lead_ins_of_every_level(screener):
+    text = (
+        "第二条 有下列情形之一的，本公司不承担任何责任：\n（一）会员在场内发生下列情况：\n1.受伤；\n2.财物丢失；"
+        "\n（二）教练原因造成下列后果：\n1.课程取消；" + FILLER
+    )
+    (result,) = screener.screen([TextInput(text, "clause", "健身")])
+    assert "clause_exempt_liability" in {finding.label for finding in result.findings}
+
+
+def test_nothing_is_cut_off_where_a_segment_has_more_tokens_than_the_network_reads(screener):
+    text = "㎡㈱⑴" * 80 + "会员卡一经售出概不退款"
+    (result,) = screener.screen([TextInput(text, "clause", "健身")])
+    assert len(result.segments) > 1
+    assert result.segments[-1].end == len(text)
+
+
+def test_odd_letters_that_resemble_latin_ones_are_read(screener):
+    (result,) = screener.screen([TextInput("zuı佳产品 zuİ佳产品")])
+    assert result.segments

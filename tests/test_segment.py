@@ -1,9 +1,9 @@
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from screening.segment import OVERLAP_CHARS, WINDOW_CHARS, segment
+from screening.segment import LEAD_CHARS, OVERLAP_CHARS, WHOLE_CHARS, WINDOW_CHARS, segment
 
 CONTRACT = (
     """健身服务合同
@@ -20,9 +20,21 @@ CONTRACT = (
 )
 
 
+FILLER = "\n第九条 双方应当依照本合同的约定履行各自的义务。" * 12
+LINES = st.one_of(
+    st.builds(
+        lambda mark, words, end: mark + words + end,
+        st.sampled_from(["第二条 ", "一、", "（一）", "1.", "1.1 ", "①", "", "  "]),
+        st.text(alphabet="甲方乙退款会员，、（）()x2\u3000 ", max_size=60),
+        st.sampled_from(["：", "；", "。", "", "，", ":"]),
+    ),
+    st.text(alphabet="第一二条、（）()1.2①②：:；。 甲方乙退款x", max_size=30),
+    st.just("有下列情形之一的，" + "本公司" * 60 + "不承担责任："),
+)
+
+
 def words(text, piece):
-    lead = text[slice(*piece.lead)] if piece.lead else ""
-    return lead, text[piece.start : piece.end]
+    return "".join(text[slice(*lead)] for lead in piece.leads), text[piece.start : piece.end]
 
 
 def test_a_short_text_is_judged_whole():
@@ -48,16 +60,58 @@ def test_long_unbroken_text_is_read_in_overlapping_windows():
 
 
 @given(
-    st.text(alphabet="第一二条、（）()1.2①②：:；。\n 甲方乙退款x", max_size=900),
+    st.lists(LINES, min_size=15, max_size=40).map("\n".join),
     st.sampled_from(["ad", "clause", "product", None]),
+    st.booleans(),
 )
-def test_nothing_is_left_out(text, kind):
-    covered = set()
-    for piece in segment(text, kind):
-        covered.update(range(piece.start, piece.end))
-        if piece.lead:
-            covered.update(range(*piece.lead))
-    assert all(i in covered for i, character in enumerate(text) if not character.isspace())
+def test_nothing_is_left_out(text, kind, in_lines):
+    assume(len(text.strip()) > WHOLE_CHARS)
+    pieces = segment(text, kind, in_lines)
+    read = set()
+    for piece in pieces:
+        for start, end in (*piece.leads, (piece.start, piece.end)):
+            assert 0 <= start < end <= len(text)
+            read.update(range(start, end))
+    assert all(i in read for i, character in enumerate(text) if not character.isspace())
+    assert all(end <= piece.start for piece in pieces for _, end in piece.leads)
+    assert all(a.start < b.start for a, b in pairwise(pieces))
+
+
+def test_items_keep_the_lead_ins_of_every_level():
+    text = (
+        "第二条 有下列情形之一的，本公司不承担任何责任：\n（一）会员在场内发生下列情况：\n1.受伤；\n2.财物丢失；\n"
+        "（二）教练原因造成课程取消。" + FILLER
+    )
+    pieces = [words(text, piece) for piece in segment(text, "clause")]
+    outer, inner = "第二条 有下列情形之一的，本公司不承担任何责任：", "（一）会员在场内发生下列情况："
+    assert pieces[:3] == [
+        (outer + inner, "1.受伤；"),
+        (outer + inner, "2.财物丢失；"),
+        (outer, "（二）教练原因造成课程取消。"),
+    ]
+
+
+def test_a_short_item_is_no_heading_and_a_heading_is_read_once():
+    text = "第二条 退款\n下列情形概不退款：\n（一）会员本人原因\n（二）教练离职" + FILLER
+    pieces = [words(text, piece) for piece in segment(text, "clause")]
+    lead = "下列情形概不退款："
+    assert pieces[:2] == [("第二条 退款" + lead, "（一）会员本人原因"), (lead, "（二）教练离职")]
+    assert pieces[2][0] == ""
+
+
+def test_lines_below_a_list_do_not_hang_on_its_lead_in():
+    text = "下列情形本店概不退款：\n1、会员本人原因；\n2、教练\n离职。\n本店营业时间为每日九点至二十一点" + FILLER
+    pieces = [words(text, piece) for piece in segment(text, "clause")]
+    assert ("下列情形本店概不退款：", "离职。") in pieces
+    assert ("", "本店营业时间为每日九点至二十一点") in pieces
+
+
+def test_of_a_long_lead_in_the_end_is_kept():
+    lead = "有下列情形之一的，" + "本公司" * 60 + "不承担责任："
+    text = f"第一条 {lead}\n（一）会员受伤。" + FILLER
+    first, second = segment(text, "clause")[:2]
+    assert text[first.start : second.leads[0][0]].startswith("第一条 有下列情形之一的")
+    assert second.leads[0][1] - second.leads[0][0] == LEAD_CHARS
 
 
 def test_lines_of_a_listing_stand_apart_and_headings_do_not():

@@ -59,8 +59,12 @@ def read_documents(path: Path) -> list[MarkedDocument]:
 
 
 def _overlap(finding: Finding, segment: SegmentResult, start: int, end: int) -> int:
-    """Return how many characters of a finding's evidence lie in start:end; of the segment where it has no evidence."""
-    places = [(own.start, own.end) for own in finding.evidence] or [(segment.start, segment.end)]
+    """Return how many characters of a finding's evidence in the judged segment lie in start:end.
+
+    Where all its evidence stands in the lead-ins of the segment, the whole segment counts.
+    """
+    inside = [(max(own.start, segment.start), min(own.end, segment.end)) for own in finding.evidence]
+    places = [place for place in inside if place[0] < place[1]] or [(segment.start, segment.end)]
     return sum(max(0, min(end, last) - max(start, first)) for first, last in places)
 
 
