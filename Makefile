@@ -34,8 +34,24 @@ bench: $(DEV)/ready
 soak: $(DEV)/ready
 	MINGJIAN_SOAK=1 $(DEV)/bin/python -m pytest -s tests/service/test_load.py tests/service/test_processes.py
 
-train: $(DEV)/ready
-	$(DEV)/bin/mingjian train --config training/configs/six-layers.yaml --out runs/six-layers
+# The whole way to a model, from the base encoder on; each step goes on where it was stopped. TEXTS are folders of
+# unlabelled text to adapt the encoder to.
+TEXTS ?= data/corpus
+TOKENS ?= 2000000
+MINGJIAN := $(DEV)/bin/mingjian
+
+base/encoder/config.json: | $(DEV)/ready
+	$(MINGJIAN) base base/encoder $(TEXTS:%=--texts %)
+
+base/adapted/config.json: base/encoder/config.json
+	$(MINGJIAN) pretrain --base base/encoder --out runs/pretrain --tokens $(TOKENS) $(TEXTS:%=--texts %)
+	mkdir -p base/adapted && cp runs/pretrain/encoder/* base/adapted/
+
+train: base/adapted/config.json
+	$(MINGJIAN) train --config training/configs/twelve-layers.yaml --out runs/twelve-layers
+	$(MINGJIAN) train --config training/configs/six-layers.yaml --out runs/six-layers
+	$(MINGJIAN) train --config training/configs/distilled.yaml --out runs/distilled
+	$(MINGJIAN) package runs/distilled runs/model
 
 clean:
 	rm -rf $(SERVE) $(DEV) build dist *.egg-info

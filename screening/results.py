@@ -23,7 +23,7 @@ class _Result(BaseModel):
 
 
 class Evidence(_Result):
-    """Words of the text as posted, characters start:end, that speak for a label; weight is their share of its logit."""
+    """Words of the text as posted, characters start:end; weight is their share of what speaks for the label there."""
 
     start: int
     end: int

@@ -1,5 +1,6 @@
 """The command `mingjian`: screening, and the commands that make and judge a model."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ FOUND = 1
 USAGE_ERROR = 2
 CHUNK = 256
 INTERRUPTED = 130
+# What looks like a file's name is not screened as a text.
+FILE_NAME = re.compile(r"[^\s，。！？；：:]+\.(txt|md|html?|docx?|pdf|xls|png|jpe?g)", re.IGNORECASE)
 
 app = typer.Typer(name="mingjian", help="明鉴：识别广告、格式条款和商品信息中的违法线索。", no_args_is_help=True)
 keys = typer.Typer(help="管理接口密钥。", no_args_is_help=True)
@@ -79,13 +82,19 @@ def _screen_records(screener: Screener, path: Path) -> bool:
 
 
 def _text_of(argument: str) -> str:
+    """Return the text that is given: itself, from standard input, or in a .txt file."""
     if argument == "-":
         return sys.stdin.read()
-    if argument.lower().endswith(".txt") and Path(argument).is_file():
-        from screening.textfile import read_text_file  # noqa: PLC0415
+    if not FILE_NAME.fullmatch(argument):
+        return argument
+    path = Path(argument)
+    if not path.is_file():
+        raise MingjianError(f"文件不存在：{argument}")
+    if path.suffix.lower() != ".txt":
+        raise MingjianError(f"不能直接筛查此类文件：{argument}；文档请上传到服务的 /v1/documents")
+    from screening.textfile import read_text_file  # noqa: PLC0415
 
-        return read_text_file(Path(argument))
-    return argument
+    return read_text_file(path)
 
 
 @app.command("screen")

@@ -143,3 +143,18 @@ def test_the_wheel_carries_taxonomy_and_model(tmp_path):
     )
     assert done.returncode == 1, done.stderr
     assert json.loads(done.stdout)["findings"]
+
+
+@pytest.mark.parametrize("name", ["missing.txt", "合同.docx", "页面.html"])
+def test_a_file_that_is_not_there_is_not_screened_as_a_text(name):
+    done = screen(name)
+    assert done.exit_code == 2
+    assert "文件不存在" in done.stderr
+    assert screen(f"详情见官网，{name}为准：{GOOD}").exit_code == 0
+
+
+@pytest.mark.parametrize("command", [["data", "validate"], ["data", "coverage"], ["data", "doubts"]])
+def test_a_corpus_that_is_not_there_is_told(command):
+    done = run.invoke(app, [*command, "nowhere.jsonl"])
+    assert done.exit_code == 2
+    assert "文件不存在" in done.stderr

@@ -1,6 +1,7 @@
 """Training from a tiny BERT-like base with its own tokenizer, up to an artifact that screens."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -53,13 +54,30 @@ def test_a_run_learns_and_leaves_its_measures(run):
 
 
 def test_a_killed_run_goes_on_where_it_was(config, tmp_path):
-    first = Training(config, tmp_path)
-    first._train_step(first._batches()[0])
+    whole = Training(config, tmp_path / "whole")
+    whole.run()
+    first = Training(config, tmp_path / "killed")
+    for indices in first._batches()[:2]:
+        first._train_step(indices)
     first._save_checkpoint()
-    second = Training(config, tmp_path)
-    assert second.step == 1
-    for name, value in first.model.state_dict().items():
-        torch.testing.assert_close(second.model.state_dict()[name], value)
+    second = Training(config, tmp_path / "killed")
+    assert second.step == 2
+    second.run()
+    assert second.epoch == whole.epoch
+    assert second.step == whole.step
+
+
+def test_a_run_of_other_settings_or_another_corpus_is_not_gone_on_with(config, tiny_corpus, tmp_path):
+    corpus = tmp_path / "corpus"
+    shutil.copytree(tiny_corpus, corpus)
+    own = config.model_copy(update={"corpus": (corpus,)})
+    Training(own, tmp_path / "run")._save_checkpoint()
+    with pytest.raises(ConfigError, match="不能接着训练"):
+        Training(own.model_copy(update={"seed": 8}), tmp_path / "run")
+    with next(corpus.glob("*.jsonl")).open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"id": "new", "text": "新的文本", "kind": "ad", "category": "", "labels": []}) + "\n")
+    with pytest.raises(ConfigError, match="不能接着训练"):
+        Training(own, tmp_path / "run")
 
 
 def test_the_logit_is_the_sum_of_token_contributions(run):
@@ -126,11 +144,26 @@ def test_folds_keep_one_source_together_and_spread_labels(tiny_corpus):
 
 
 def test_a_student_learns_from_its_teacher(run, config, tiny_corpus, tmp_path):
-    changes = {"teacher": (run.out / "model",), "unlabelled": (tiny_corpus,), "unlabelled_limit": 10, "layers": 1}
-    student = Training(config.model_copy(update=changes), tmp_path)
+    teacher = run.out / "model"
+    changes = {"teacher": (teacher,), "unlabelled": (tiny_corpus,), "unlabelled_limit": 10, "layers": 1, "epochs": 4}
+    student = Training(config.model_copy(update={**changes, "soft_share": 1.0}), tmp_path)
     assert len(student.model.encoder.encoder.layer) == 1
     assert len(student.examples) == len(run.examples) + 10
-    assert any(0 < value < 1 for value in student.examples[0].targets)
+    inputs = [item.input for item in student.examples]
+    soft = 1 / (1 + np.exp(-predict(TextClassifier.load(teacher), inputs, run.tokenizer)[0]))
+    np.testing.assert_allclose(np.stack([item.targets for item in student.examples]), soft, atol=1e-5)
+
+    def distance():
+        return float(np.abs(1 / (1 + np.exp(-predict(student.model, inputs, run.tokenizer)[0])) - soft).mean())
+
+    before = distance()
+    student.run()
+    assert distance() < before
+
+
+def test_settings_that_would_be_ignored_are_refused(run, config, tmp_path):
+    with pytest.raises(ConfigError, match="不能改变层数"):
+        Training(config.model_copy(update={"base": str(run.out / "model"), "layers": 1}), tmp_path)
 
 
 def test_bad_settings_are_named(tmp_path):

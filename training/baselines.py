@@ -12,7 +12,8 @@ from screening.classifier import Input
 from screening.normalise import normalise
 from training.corpus import Row
 
-TFIDF_THRESHOLD = 0.5
+# Of a label that no text carries.
+NEVER = -10.0
 
 # The words that keyword tools list for each label.
 KEYWORDS: dict[str, tuple[str, ...]] = {
@@ -102,8 +103,9 @@ class LinearModel:
             self.models.append(model.fit(features[known], truth))
         return self
 
-    def probabilities(self, inputs: Sequence[Input]) -> NDArray[np.float64]:
-        """Return probabilities (texts, labels)."""
+    def logits(self, inputs: Sequence[Input]) -> NDArray[np.float32]:
+        """Return log-odds (texts, labels)."""
         features = self._features(inputs)
-        zero = np.zeros(len(inputs))
-        return np.stack([m.predict_proba(features)[:, 1] if m else zero for m in self.models], axis=1)
+        never = np.full(len(inputs), NEVER)
+        columns = [model.decision_function(features) if model else never for model in self.models]
+        return np.stack(columns, axis=1).astype(np.float32)

@@ -122,7 +122,9 @@ def train_command(
     from training.train import Training  # noqa: PLC0415
 
     settings = read_config(config)
-    changes = {"base": base or settings.base, "extra": tuple(extra or settings.extra)}
+    changes: dict[str, object] = {"extra": tuple(extra or settings.extra)}
+    if base:
+        changes |= {"base": base, "base_name": ""}
     run = Training(settings.model_copy(update=changes), out)
     folder = run.run()
     plot_run(run)

@@ -78,13 +78,16 @@ def _faults(error: ValidationError) -> str:
 
 
 def corpus_files(paths: Iterable[Path]) -> list[Path]:
-    """List the JSONL files among the paths and directly in the folders."""
-    return [file for path in paths for file in (sorted(path.glob("*.jsonl")) if path.is_dir() else [path])]
+    """List the JSONL files among the paths and directly in the folders; raises CorpusError where there is none."""
+    files = [file for path in paths for file in (sorted(path.glob("*.jsonl")) if path.is_dir() else [path])]
+    if missing := [file for file in files if not file.is_file()]:
+        raise CorpusError(f"文件不存在：{missing[0]}")
+    return files
 
 
 def parse_lines(file: Path) -> Iterator[tuple[int, Row | str]]:
     """Yield line number and row, or line number and what is wrong with the line."""
-    for number, line in enumerate(read_text_file(file).splitlines(), 1):
+    for number, line in enumerate(read_text_file(file).split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -128,7 +131,7 @@ def read_loosely(paths: Iterable[Path]) -> list[Row]:
     return [
         _loose_row(file, number, line)
         for file in corpus_files(paths)
-        for number, line in enumerate(read_text_file(file).splitlines(), 1)
+        for number, line in enumerate(read_text_file(file).split("\n"), 1)
         if line.strip()
     ]
 

@@ -52,7 +52,7 @@ class DocumentQuality(BaseModel):
 def read_documents(path: Path) -> list[MarkedDocument]:
     """Read a JSONL file of documents; raises DocumentsError."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
         return [MarkedDocument.model_validate(json.loads(line)) for line in lines if line.strip()]
     except (OSError, ValueError) as error:
         raise DocumentsError(f"文件 {path} 无法读取：{type(error).__name__}") from error

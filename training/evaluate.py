@@ -11,11 +11,17 @@ from rich.table import Table
 
 from screening.classifier import Input
 from screening.normalise import normalise
-from screening.screener import Screener, TextInput
+from screening.screener import Screener, TextInput, probabilities
 from screening.taxonomy import load_taxonomy
-from training.baselines import TFIDF_THRESHOLD, KeywordList, LinearModel
+from training.baselines import KeywordList, LinearModel
+from training.calibrate import decide
 from training.corpus import Row, read_corpus, read_loosely
+from training.examples import example, targets_and_known
 from training.metrics import Quality, counts, f1, quality
+from training.split import stratified_folds
+
+HELD_OUT_FOLDS = 12
+SEED = 7
 
 
 class LabelQuality(BaseModel):
@@ -73,6 +79,16 @@ def _label_quality(label: str, true: int, wrong: int, missed: int) -> LabelQuali
     )
 
 
+def _linear_decisions(labels: Sequence[str], rows: Sequence[Row], inputs: Sequence[Input]) -> NDArray[np.bool_]:
+    """Train the linear baseline; its thresholds are chosen on held-out rows as the model's are."""
+    folds = stratified_folds(rows, HELD_OUT_FOLDS, SEED)
+    model = LinearModel(labels).fit([row for row, fold in zip(rows, folds, strict=True) if fold])
+    held_out = [example(row, labels) for row, fold in zip(rows, folds, strict=True) if not fold]
+    targets, known = targets_and_known(held_out)
+    decisions = decide(labels, targets, model.logits([item.input for item in held_out]), known)
+    return probabilities(model.logits(inputs), decisions) >= np.array([decision.threshold for decision in decisions])
+
+
 def evaluate(gold: Path, corpus: Sequence[Path], model: Path | None = None) -> Report:
     """Judge the model (the one in service by default) and both baselines on the gold file."""
     labels = load_taxonomy().codes
@@ -82,7 +98,7 @@ def evaluate(gold: Path, corpus: Sequence[Path], model: Path | None = None) -> R
     inputs = [Input(normalise(row.text).text, row.kind, row.category) for row in rows]
     screener = Screener.load(model)
     own = _model_decisions(screener, rows)
-    linear = LinearModel(labels).fit(read_corpus(corpus)).probabilities(inputs) >= TFIDF_THRESHOLD
+    linear = _linear_decisions(labels, read_corpus(corpus), inputs)
     systems = {"明鉴": own, "TF-IDF 线性模型": linear, "关键词表": KeywordList(labels).decide(inputs)}
     table = counts(targets, own, known)
     return Report(

@@ -30,8 +30,8 @@ from screening.classifier import Classifier, load_tokenizer
 from screening.screener import probabilities
 from screening.wide import WideModel
 from training.calibrate import decide
-from training.config import TrainConfig
-from training.corpus import Row, data_version, read_corpus
+from training.config import ConfigError, TrainConfig
+from training.corpus import Row, data_version, read_corpus, read_loosely
 from training.evasion import Evader
 from training.evidence import measure_evidence
 from training.examples import example, targets_and_known
@@ -112,6 +112,8 @@ def package(run: Path, target: Path) -> Manifest:
         (target / name).write_bytes((run / "model" / source).read_bytes())
     rows = read_corpus(config.corpus)
     split = Split.read(run / SPLIT_FILE)
+    if not split.held_out:
+        raise ConfigError("训练没有留出检验文本，无法确定阈值和校准")
     (target / SPLIT_FILE).write_text(split.model_dump_json() + "\n", encoding="utf-8")
     held_out = split.rows(rows)
     corpora = corpora_of(config, rows, split.held_out)
@@ -147,6 +149,7 @@ def package(run: Path, target: Path) -> Manifest:
     metrics: dict[str, Any] = {
         "held_out_texts": len(items),
         "training_texts": len(corpora.training),
+        "extra_texts": sum(len(read_loosely([path])) for path in config.extra),
         "held_out": asdict(quality(targets, calibrated >= thresholds, known)),
         "held_out_macro_ap": {
             "network": round(macro_average_precision(targets, network_logits, known), 4),

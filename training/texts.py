@@ -5,13 +5,24 @@ import lzma
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from screening.errors import MingjianError
+
 SUFFIXES = (".txt", ".txt.xz", ".jsonl")
 
 
+class TextsError(MingjianError):
+    """Unlabelled texts cannot be read."""
+
+
 def text_files(paths: Iterable[Path]) -> list[Path]:
-    """List the text files among `paths` and, for folders, anywhere below them, sorted."""
+    """List the text files among `paths` and, for folders, anywhere below them, sorted.
+
+    Raises TextsError where a path does not exist.
+    """
     files: list[Path] = []
     for path in paths:
+        if not path.exists():
+            raise TextsError(f"文件或文件夹不存在：{path}")
         found = path.rglob("*") if path.is_dir() else [path]
         files.extend(file for file in found if file.name.endswith(SUFFIXES))
     return sorted(files)

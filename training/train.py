@@ -13,6 +13,7 @@ from tokenizers import Encoding, Tokenizer
 from torch import Tensor, nn
 from transformers import AutoTokenizer
 
+from screening.artifact import TOKENIZER
 from screening.classifier import Input, length_sorted_batches, load_tokenizer
 from screening.normalise import normalise
 from screening.taxonomy import load_taxonomy
@@ -126,7 +127,7 @@ def loss_of(prediction: Prediction, batch: TrainingBatch, config: TrainConfig) -
     return loss
 
 
-def soften(examples: list[Example], config: TrainConfig, tokenizer: Tokenizer) -> list[Example]:
+def soften(examples: list[Example], config: TrainConfig) -> list[Example]:
     """Mix the mean of the teachers' probabilities into the targets, and add unlabelled texts with theirs alone."""
     texts = list(read_texts(config.unlabelled))
     np.random.default_rng(config.seed).shuffle(texts)
@@ -140,6 +141,7 @@ def soften(examples: list[Example], config: TrainConfig, tokenizer: Tokenizer) -
     logits = []
     for folder in config.teacher:
         teacher = TextClassifier.load(folder).to(pick_device())
+        tokenizer = load_tokenizer(folder / TOKENIZER, config.max_tokens)
         logits.append(predict(teacher, inputs, tokenizer, f"teacher {folder.name}")[0])
     soft = (1 / (1 + np.exp(-np.stack(logits)))).mean(0).astype(np.float32)
     labelled = [
@@ -154,12 +156,25 @@ def soften(examples: list[Example], config: TrainConfig, tokenizer: Tokenizer) -
     return labelled + [replace(item, targets=own) for item, own in zip(new, soft[len(examples) :], strict=True)]
 
 
+def _require_same_run(config: TrainConfig, out: Path) -> None:
+    """Raise ConfigError where the checkpoint in the folder is of other settings or of another corpus.
+
+    Going on from it would judge the model on texts that it has learned.
+    """
+    stored = TrainConfig.model_validate_json((out / "config.json").read_text(encoding="utf-8"))
+    if stored != config or Split.read(out / SPLIT_FILE).data_version != data_version(config.corpus):
+        raise ConfigError(f"{out} 中的训练用的是另外的配置或语料，不能接着训练；请换一个文件夹")
+
+
 class Training:
     """One run in its folder: the model, its optimiser, and the epoch it has come to; can be resumed."""
 
     def __init__(self, config: TrainConfig, out: Path) -> None:
         self.config, self.out = config, out
+        self.checkpoint = out / "checkpoint.pt"
         out.mkdir(parents=True, exist_ok=True)
+        if self.checkpoint.exists():
+            _require_same_run(config, out)
         torch.manual_seed(config.seed)
         self.device = pick_device()
         self.tokenizer_file = base_tokenizer(config.base, out)
@@ -172,7 +187,7 @@ class Training:
         self.held_out = [example(row, labels) for row in corpora.held_out]
         self.examples = [example(row, labels, weight) for row, weight in corpora.training]
         if config.teacher:
-            self.examples = soften(self.examples, config, self.tokenizer)
+            self.examples = soften(self.examples, config)
         self.encodings = encode(self.examples, self.tokenizer)
         self.model = self._new_model(labels).to(self.device)
         for module in self.model.modules():
@@ -181,9 +196,8 @@ class Training:
         self.optimiser = torch.optim.AdamW(self._parameter_groups(), weight_decay=config.weight_decay, eps=1e-6)
         self.steps = math.ceil(len(self.examples) / config.batch_rows) * config.epochs
         self.step = self.epoch = 0
-        self.best = -1.0
+        self.best, self.best_epoch = -1.0, 0
         self.history: list[dict[str, float]] = []
-        self.checkpoint = out / "checkpoint.pt"
         if self.checkpoint.exists():
             self._resume()
 
@@ -195,6 +209,8 @@ class Training:
             model = TextClassifier.load(base)
             if model.labels != labels:
                 raise ConfigError(f"模型 {base.name} 的标签与分类表不一致，不能作为起点")
+            if config.random_weights or config.layers not in (0, model.encoder.config.num_hidden_layers):  # type: ignore[union-attr]
+                raise ConfigError(f"{base.name} 是训练过的模型，不能改变层数或改用随机权重")
             return model
         encoder = load_encoder(config.base, config.layers, random_weights=config.random_weights)
         model = TextClassifier(encoder, labels).to(self.device)
@@ -229,7 +245,8 @@ class Training:
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.epoch, self.best = state["step"], state["epoch"], state["best"]
+        self.step, self.epoch = state["step"], state["epoch"]
+        self.best, self.best_epoch = state["best"], state["best_epoch"]
         self.history = state["history"]
 
     def _save_checkpoint(self) -> None:
@@ -239,6 +256,7 @@ class Training:
             "step": self.step,
             "epoch": self.epoch,
             "best": self.best,
+            "best_epoch": self.best_epoch,
             "history": self.history,
         }
         partial = self.checkpoint.with_suffix(".partial")
@@ -298,9 +316,8 @@ class Training:
     def run(self) -> Path:
         """Train to the last epoch, or until the macro average precision stops rising; return its best model."""
         config, folder = self.config, self.out / "model"
-        best_epoch = max((h["epoch"] for h in self.history if h.get("macro_ap") == self.best), default=0.0)
         saved = time.monotonic()
-        while self.epoch < config.epochs and self.epoch - best_epoch < config.patience:
+        while self.epoch < config.epochs and self.epoch - self.best_epoch < config.patience:
             batches = self._batches()
             done = self.step % len(batches) if self.history or self.step else 0
             losses = []
@@ -320,7 +337,7 @@ class Training:
                 file.write(json.dumps(figures) + "\n")
             score = figures.get("macro_ap", float(self.epoch))
             if score > self.best:
-                self.best, best_epoch = score, float(self.epoch)
+                self.best, self.best_epoch = score, self.epoch
                 self.model.save(folder, self.tokenizer_file)
             self._save_checkpoint()
         return folder

@@ -119,8 +119,10 @@ def _repeats(placed: Sequence[tuple[Place, Row]], held_out: Collection[str], rep
             continue
         first[key] = (place, row)
         sketch = _sketch(text)
-        for name in near.query(sketch)[:1]:
-            other_place, other = places[name]
+        neighbours = [places[name] for name in near.query(sketch)]
+        # one that stands on the other side of the split is told of first
+        neighbours.sort(key=lambda own: (row.id in held_out) == (own[1].id in held_out))
+        for other_place, other in neighbours[:1]:
             across = (row.id in held_out) != (other.id in held_out)
             report.near[across] += 1
             where = "（一条用于训练，一条留作检验）" if across else ""

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from screening.errors import MingjianError
+
 MAGIC = b"E5S1"
 BLOCK = 32
 BLOCK_TYPE = np.dtype([("scale", "<f2"), ("nibbles", "u1", BLOCK // 2)])
@@ -19,7 +21,7 @@ BLOCK_TYPE = np.dtype([("scale", "<f2"), ("nibbles", "u1", BLOCK // 2)])
 Array = NDArray[np.float32]
 
 
-class E5S1Error(ValueError):
+class E5S1Error(MingjianError):
     """The file is not an E5S1 file, or is cut short."""
 
 
@@ -46,7 +48,7 @@ class _Cursor:
     def take(self, form: str) -> tuple[Any, ...]:
         layout = struct.Struct("<" + form)
         if self.position + layout.size > len(self.data):
-            raise E5S1Error("the file ends too early")
+            raise E5S1Error("基础编码器的权重文件不完整")
         values = layout.unpack_from(self.data, self.position)
         self.position += layout.size
         return values
@@ -117,7 +119,7 @@ def read_e5s1(data: bytes) -> tuple[Sizes, dict[str, Array]]:
     cursor = _Cursor(data)
     magic, _version = cursor.take("4sI")
     if magic != MAGIC:
-        raise E5S1Error("not an E5S1 file")
+        raise E5S1Error("基础编码器的权重文件不是 E5S1 格式")
     sizes = Sizes(*cursor.take("7i"))
     cursor.take("fi")  # layer-norm epsilon and a flag, both fixed by the BERT layout
     pieces = cursor.take("5i")[0]
@@ -130,9 +132,9 @@ def read_e5s1(data: bytes) -> tuple[Sizes, dict[str, Array]]:
     def find(name: str, count: int) -> _Tensor:
         tensor = directory.get(name)
         if tensor is None:
-            raise E5S1Error(f"tensor {name} is missing")
+            raise E5S1Error(f"基础编码器的权重文件缺少张量 {name}")
         if count and tensor.count != count:
-            raise E5S1Error(f"tensor {name} has {tensor.count} weights, expected {count}")
+            raise E5S1Error(f"张量 {name} 有 {tensor.count} 个权重，应为 {count} 个")
         return tensor
 
     matrices, plain = _bert_names(sizes)
@@ -145,5 +147,5 @@ def read_e5s1(data: bytes) -> tuple[Sizes, dict[str, Array]]:
             array = np.frombuffer(data, "<f4", tensor.count, tensor.offset).copy()
             state[parameter] = array.reshape(-1, width) if width else array
     except ValueError as error:
-        raise error if isinstance(error, E5S1Error) else E5S1Error("the file ends too early") from error
+        raise E5S1Error("基础编码器的权重文件不完整") from error
     return sizes, state

