@@ -43,33 +43,39 @@ class TextInput:
     by_segment: bool = False
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """A segment of a text, ready for the classifier; `joins` are the places in it where a lead-in ends."""
-
-    start: int
-    end: int
-    normalised: Normalised
-    joins: tuple[int, ...] = ()
-
-
 @dataclass
-class _Best:
+class Best:
     """The highest probability of a label, and the evidence of every segment where it reached a threshold."""
 
     probability: float = 0.0
     evidence: list[Evidence] = field(default_factory=list)
 
 
-def _piece(text: str, part: Segment) -> _Piece:
+@dataclass(frozen=True)
+class Piece:
+    """A segment of a text, ready for the classifier; `joins` are the places in it where a lead-in ends."""
+
+    item: TextInput
+    start: int
+    end: int
+    normalised: Normalised
+    joins: tuple[int, ...] = ()
+
+    @property
+    def input(self) -> Input:
+        """What the network reads."""
+        return Input(self.normalised.text, self.item.kind, self.item.category)
+
+
+def _piece(item: TextInput, part: Segment) -> Piece:
     """Normalise a segment and the lead-ins before it."""
     ranges = (*part.leads, (part.start, part.end))
-    whole, *others = (normalise(text[start:end]).shifted(start) for start, end in ranges)
+    whole, *others = (normalise(item.text[start:end]).shifted(start) for start, end in ranges)
     joins = []
     for other in others:
         joins.append(len(whole.text))
         whole = whole.followed_by(other)
-    return _Piece(part.start, part.end, whole, tuple(joins))
+    return Piece(item, part.start, part.end, whole, tuple(joins))
 
 
 def probabilities(logits: Floats, decisions: Sequence[Decision]) -> Floats:
@@ -153,40 +159,40 @@ class Screener:
 
     def screen(self, items: Sequence[TextInput]) -> list[Screening]:
         """Screen texts; results come in the order of the items. Raises TextError where one cannot be read."""
-        pieces = [self._pieces(item) for item in items]
-        inputs = [
-            Input(piece.normalised.text, item.kind, item.category)
-            for item, own in zip(items, pieces, strict=True)
-            for piece in own
-        ]
-        outputs = iter(self.classifier.run(inputs))
-        return [self._gather(item, own, [next(outputs) for _ in own]) for item, own in zip(items, pieces, strict=True)]
+        cut = [self.cut(item) for item in items]
+        judged = iter(self.judge([piece for own in cut for piece in own]))
+        return [self.gather(item, own, [next(judged) for _ in own]) for item, own in zip(items, cut, strict=True)]
 
-    def _pieces(self, item: TextInput) -> list[_Piece]:
+    def cut(self, item: TextInput) -> list[Piece]:
+        """Cut a text into the pieces that are judged one by one; raises TextError where it cannot be read."""
         if len(item.text) > MAX_CHARS:
             raise TextError(f"文本过长：{len(item.text)} 字，上限 {MAX_CHARS} 字")
         if any("\ud800" <= character <= "\udfff" or character == "\0" for character in item.text):
             raise TextError("文本含有无效字符，请检查编码")
-        pieces: list[_Piece] = []
+        pieces: list[Piece] = []
         for part in segment(item.text, item.kind, item.by_segment):
             pieces += self._fitting(item, part)
         return [piece for piece in pieces if piece.normalised.text.strip()]
 
-    def _fitting(self, item: TextInput, part: Segment) -> list[_Piece]:
+    def _fitting(self, item: TextInput, part: Segment) -> list[Piece]:
         """Return the segment as a piece; in overlapping halves where it has more tokens than the network reads."""
-        piece = _piece(item.text, part)
-        own = Input(piece.normalised.text, item.kind, item.category)
-        if part.end - part.start < SMALLEST_CHARS or self.classifier.holds(own):
+        piece = _piece(item, part)
+        if part.end - part.start < SMALLEST_CHARS or self.classifier.holds(piece.input):
             return [piece]
         middle, overlap = (part.start + part.end) // 2, SMALLEST_CHARS // 4
         halves = ((part.start, middle + overlap), (middle - overlap, part.end))
         return [piece for start, end in halves for piece in self._fitting(item, Segment(start, end, part.leads))]
 
-    def _gather(self, item: TextInput, pieces: list[_Piece], outputs: list[Output]) -> Screening:
-        best = [_Best() for _ in self._labels]
+    def judge(self, pieces: Sequence[Piece]) -> list[list[Best]]:
+        """Return the probability of every label in each piece, and the evidence of those that reach review."""
+        outputs = self.classifier.run([piece.input for piece in pieces])
+        return [self._judge(piece, output) for piece, output in zip(pieces, outputs, strict=True)]
+
+    def gather(self, item: TextInput, pieces: Sequence[Piece], judged: Sequence[list[Best]]) -> Screening:
+        """Put together what was judged of all pieces of a text."""
+        best = [Best() for _ in self._labels]
         segments = []
-        for piece, output in zip(pieces, outputs, strict=True):
-            own = self._judge(item.text, piece, output)
+        for piece, own in zip(pieces, judged, strict=True):
             for whole, entry in zip(best, own, strict=True):
                 whole.probability = max(whole.probability, entry.probability)
                 whole.evidence += entry.evidence
@@ -212,29 +218,29 @@ class Screener:
             model_version=self.version,
         )
 
-    def _judge(self, text: str, piece: _Piece, output: Output) -> list[_Best]:
-        """Return the probability of every label in a segment, and the evidence of those that reach review."""
+    def _judge(self, piece: Piece, output: Output) -> list[Best]:
         own = []
         for index, value in enumerate(probabilities(output.logits, self._decisions).tolist()):
             evidence: list[Evidence] = []
             if value >= self._decisions[index].review_threshold:
                 spans = evidence_spans(output.parts(index), output.offsets)
-                evidence = self._evidence(text, piece, spans)
-            own.append(_Best(value, evidence))
+                evidence = self._evidence(piece, spans)
+            own.append(Best(value, evidence))
         return own
 
-    def _evidence(self, text: str, piece: _Piece, spans: list[Span]) -> list[Evidence]:
+    @staticmethod
+    def _evidence(piece: Piece, spans: list[Span]) -> list[Evidence]:
         """Return the spans in the text as posted; one that runs from a lead-in into its item is given in two."""
         evidence = []
         for span in spans:
             cuts = [span.start, *(join for join in piece.joins if span.start < join < span.end), span.end]
             for first, last in pairwise(cuts):
                 start, end = piece.normalised.original_span(first, last)
-                weight = span.weight * (last - first) / (span.end - span.start)
-                evidence.append(Evidence(start=start, end=end, text=text[start:end], weight=round(weight, 3)))
+                weight = round(span.weight * (last - first) / (span.end - span.start), 3)
+                evidence.append(Evidence(start=start, end=end, text=piece.item.text[start:end], weight=weight))
         return evidence
 
-    def _findings(self, best: list[_Best]) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+    def _findings(self, best: list[Best]) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
         """Return the findings, and those for review only, each by falling probability."""
         sure: list[Finding] = []
         review: list[Finding] = []
@@ -246,7 +252,7 @@ class Screener:
         return tuple(sure), tuple(review)
 
     @staticmethod
-    def _finding(entry: _Best, decision: Decision, label: Label) -> Finding:
+    def _finding(entry: Best, decision: Decision, label: Label) -> Finding:
         return Finding(
             label=label.code,
             name=label.name,

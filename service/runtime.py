@@ -28,7 +28,9 @@ class Runtime:
         self.settings = settings
         self.taxonomy: Taxonomy = load_taxonomy()
         self.database = Database(settings.database())
-        self.worker = InferenceWorker(lambda: Screener.load(settings.model, settings.threads), settings.max_queue)
+        self.worker = InferenceWorker(
+            lambda: Screener.load(settings.model, settings.threads), settings.max_queue, settings.max_queue_chars
+        )
         self.jobs: JobExecutor | None = None
         self.model_version = ""
         self._database_threads = CapacityLimiter(DATABASE_THREADS)

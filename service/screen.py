@@ -1,10 +1,11 @@
 """Screens what callers hand in: a text that was screened before has its kept answer, others go to the worker."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from screening.results import Screening
 from screening.screener import TextError, TextInput
+from service.backlog import QueueFullError
 from service.crowd import crowded
 from service.metrics import KEPT, TEXTS
 from service.problems import ProblemError
@@ -12,22 +13,32 @@ from service.runtime import Runtime
 from service.schemas.screenings import ScreeningAnswer, ScreeningRequest, screening_answer
 from service.storage.audit import note
 from service.storage.screenings import add_records, digest, find_answers, keep_answers
-from service.worker import Outcome, QueueFullError, WorkerDeadError
+from service.task import Outcome
+from service.worker import WorkerDeadError
 
 RETRY_AFTER_S = "2"
 
 
+class LateError(ProblemError):
+    """Not all texts were screened in time: 504. `outcomes` has those that were, None in place of the others."""
+
+    def __init__(self, outcomes: Sequence[Outcome | None]) -> None:
+        super().__init__(504, "等待筛查超时，请稍后再试")
+        self.outcomes = outcomes
+
+
 async def run_worker(runtime: Runtime, items: Sequence[TextInput]) -> list[Outcome]:
-    """Have the worker screen texts; raises ProblemError 429, 503 or 504."""
+    """Have the worker screen texts; raises ProblemError 429 or 503, or LateError."""
     try:
-        future = runtime.worker.submit(items)
-        return await asyncio.wait_for(asyncio.wrap_future(future), runtime.settings.request_timeout)
+        task = runtime.worker.submit(items)
+        # The future is cancelled where time is up: the worker reads no further.
+        return await asyncio.wait_for(asyncio.wrap_future(task.future), runtime.settings.request_timeout)
     except QueueFullError as error:
         raise crowded() from error
     except WorkerDeadError as error:
         raise ProblemError(503, str(error), {"Retry-After": RETRY_AFTER_S}) from error
     except TimeoutError as error:
-        raise ProblemError(504, "等待筛查超时，请稍后再试") from error
+        raise LateError(task.outcomes) from error
 
 
 def _kept(runtime: Runtime, digests: Sequence[str]) -> dict[str, tuple[int, Screening]]:
@@ -35,6 +46,11 @@ def _kept(runtime: Runtime, digests: Sequence[str]) -> dict[str, tuple[int, Scre
     with runtime.database.session() as session:
         found = find_answers(session, set(digests))
     return {key: (answer.seq, Screening.model_validate_json(answer.result)) for key, answer in found.items()}
+
+
+def _keep(runtime: Runtime, results: Mapping[str, tuple[TextInput, Screening]]) -> None:
+    with runtime.database.session() as session:
+        keep_answers(session, results)
 
 
 async def screen_requests(
@@ -48,7 +64,14 @@ async def screen_requests(
     new = {key: item for key, item in zip(digests, items, strict=True) if key not in kept}
     results: dict[str, Outcome] = {key: result for key, (_, result) in kept.items()}
     if new:
-        results |= zip(new, await run_worker(runtime, list(new.values())), strict=True)
+        try:
+            results |= zip(new, await run_worker(runtime, list(new.values())), strict=True)
+        except LateError as late:
+            # Sent again, the same texts get further.
+            found = zip(new.items(), late.outcomes, strict=True)
+            done = {key: (item, outcome) for (key, item), outcome in found if isinstance(outcome, Screening)}
+            await runtime.database_call(_keep, runtime, done)
+            raise
 
     def keep() -> list[ScreeningAnswer | TextError]:
         fresh = {key: (item, result) for key, item in new.items() if isinstance(result := results[key], Screening)}

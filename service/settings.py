@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     max_chars: Annotated[Positive, Field(description="一段文本的字数上限")] = 200_000
     max_batch: Annotated[Positive, Field(description="一次批量请求的条数上限")] = 256
     max_queue: Annotated[Positive, Field(description="排队等待推理的条数上限")] = 512
+    max_queue_chars: Annotated[Positive, Field(description="排队等待推理的字数上限")] = 300_000
     max_body_bytes: Annotated[Positive, Field(description="普通请求的字节数上限")] = 8 * MEBIBYTE
     max_upload_bytes: Annotated[Positive, Field(description="上传文件的字节数上限")] = 64 * MEBIBYTE
     max_pages: Annotated[Positive, Field(description="PDF 页数上限")] = 500

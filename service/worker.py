@@ -1,79 +1,53 @@
 """The inference worker: one thread that owns the model, and a bounded queue before it.
 
 Requests that wait together are screened together. Requests of people and programs that wait for an answer go before
-the chunks of jobs.
+the chunks of jobs. What is long is read a share at a time, and all that wait have their turn between its shares.
 """
 
+import math
 import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from enum import IntEnum
 from itertools import count
 
 import structlog
 
 from screening.errors import MingjianError
-from screening.results import Screening
-from screening.screener import Screener, TextError, TextInput
+from screening.screener import Screener, TextInput
+from service.backlog import Backlog
+from service.task import Priority, Share, Task
 
 # What one pass of the model takes at most, so that a newcomer does not wait long behind it.
-PASS_TEXTS = 64
+PASS_PIECES = 64
 PASS_CHARS = 6000
 POLL_S = 0.2
 
 log = structlog.get_logger()
-
-Outcome = Screening | TextError
-
-
-class QueueFullError(MingjianError):
-    """Too many texts wait already."""
 
 
 class WorkerDeadError(MingjianError):
     """The worker does not run."""
 
 
-class Priority(IntEnum):
-    """Who waits: somebody for an answer, or a job."""
-
-    REQUEST = 0
-    JOB = 1
-
-
-@dataclass(order=True)
-class _Task:
-    """Texts that were handed in together, and the promise of their results."""
-
-    priority: Priority
-    number: int
-    items: Sequence[TextInput] = field(compare=False)
-    future: "Future[list[Outcome]]" = field(compare=False, default_factory=Future)
-
-    @property
-    def chars(self) -> int:
-        return sum(len(item.text) for item in self.items)
-
-
 class InferenceWorker:
-    """Owns the screener; `submit` hands texts to it and returns a future of one outcome a text, in order."""
+    """Owns the screener; `submit` hands texts to it."""
 
-    def __init__(self, load: Callable[[], Screener], max_queue: int) -> None:
+    def __init__(self, load: Callable[[], Screener], max_texts: int, max_chars: int) -> None:
         self._load = load
-        self._max_queue = max_queue
-        self._tasks: queue.PriorityQueue[_Task] = queue.PriorityQueue()
+        # Jobs hand in one pass a chunk and wait for it: they cannot crowd the queue, and do not keep requests out.
+        self._backlogs = {
+            Priority.REQUEST: Backlog(max_texts, max_chars),
+            Priority.JOB: Backlog(math.inf, math.inf),
+        }
+        self._tasks: queue.PriorityQueue[tuple[Priority, int, Task]] = queue.PriorityQueue()
         self._numbers = count()
-        self._lock = threading.Lock()
-        self._waiting = 0
         self._stopping = threading.Event()
         self._loaded = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
         self.screener: Screener | None = None
-        self._in_hand: list[_Task] = []
+        self._in_hand: list[Task] = []
         self._pass_began: float | None = None
 
     def start(self) -> Screener:
@@ -89,7 +63,7 @@ class InferenceWorker:
         """Finish the pass in hand, fail what waits, and end the thread within `grace` seconds."""
         self._stopping.set()
         self._thread.join(grace)
-        self._fail_waiting(WorkerDeadError("服务正在停止"))
+        self._fail_all(WorkerDeadError("服务正在停止"))
 
     @property
     def alive(self) -> bool:
@@ -104,26 +78,28 @@ class InferenceWorker:
     @property
     def waiting(self) -> int:
         """How many texts wait or are being screened."""
-        return self._waiting
+        return sum(backlog.texts for backlog in self._backlogs.values())
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing more is taken for now."""
-        return self._waiting >= self._max_queue
+        """Whether no more requests are taken for now."""
+        return self._backlogs[Priority.REQUEST].is_full
 
-    def submit(self, items: Sequence[TextInput], priority: Priority = Priority.REQUEST) -> "Future[list[Outcome]]":
+    def submit(self, items: Sequence[TextInput], priority: Priority = Priority.REQUEST) -> Task:
         """Hand texts in; raises QueueFullError or WorkerDeadError. A text that cannot be read has a TextError."""
         if not self.alive:
             raise WorkerDeadError("推理服务没有运行")
-        with self._lock:
-            if self._waiting and self._waiting + len(items) > self._max_queue:
-                raise QueueFullError(f"排队已满：{self._waiting} 条正在等待")
-            self._waiting += len(items)
-        task = _Task(priority, next(self._numbers), items)
-        self._tasks.put(task)
+        backlog = self._backlogs[priority]
+        backlog.enter(items)
+        task = Task(priority, items, backlog.leave)
+        self._put(task)
         if not self._thread.is_alive():
-            self._fail_waiting(WorkerDeadError("推理服务没有运行"))
-        return task.future
+            self._fail_all(WorkerDeadError("推理服务没有运行"))
+        return task
+
+    def _put(self, task: Task) -> None:
+        """Let a task wait behind those of its priority."""
+        self._tasks.put((task.priority, next(self._numbers), task))
 
     def _work(self) -> None:
         try:
@@ -135,76 +111,80 @@ class InferenceWorker:
             self._loaded.set()
         try:
             while not self._stopping.is_set():
-                if tasks := self._next_pass():
-                    self._in_hand = tasks
+                if task := self._next(Priority.JOB, POLL_S):
                     self._pass_began = time.monotonic()
-                    self._screen(tasks)
+                    self._pass(self.screener, task)
                     self._pass_began = None
         finally:
-            for task in self._in_hand:
-                if not task.future.done():
-                    task.future.set_exception(WorkerDeadError("推理服务已停止"))
-            self._fail_waiting(WorkerDeadError("推理服务已停止"))
+            self._fail_all(WorkerDeadError("推理服务已停止"))
 
-    def _next_pass(self) -> list[_Task]:
-        """Wait for work, and take what else waits as far as one pass holds it."""
-        try:
-            tasks = [self._tasks.get(timeout=POLL_S)]
-        except queue.Empty:
-            return []
-        texts, chars = len(tasks[0].items), tasks[0].chars
-        while texts < PASS_TEXTS and chars < PASS_CHARS:
-            try:
-                task = self._tasks.get_nowait()
-            except queue.Empty:
-                break
-            if task.priority > tasks[0].priority:
-                self._tasks.put(task)
-                break
-            tasks.append(task)
-            texts, chars = texts + len(task.items), chars + task.chars
-        return tasks
-
-    def _screen(self, tasks: list[_Task]) -> None:
-        live = [task for task in tasks if task.future.set_running_or_notify_cancel()]
-        try:
-            outcomes = iter(self._outcomes([item for task in live for item in task.items]))
-            for task in live:
-                task.future.set_result([next(outcomes) for _ in task.items])
-        except Exception as error:
-            log.error("screening failed", error=type(error).__name__)  # noqa: TRY400 - a trace may hold the text
-            for task in live:
-                self._screen_alone(task)
-        finally:
-            with self._lock:
-                self._waiting -= sum(len(task.items) for task in tasks)
-
-    def _screen_alone(self, task: _Task) -> None:
-        """Screen one task by itself, so that another's failure does not become its own."""
-        if task.future.done():
-            return
-        try:
-            task.future.set_result(self._outcomes(task.items))
-        except Exception as error:
-            task.future.set_exception(error)
-
-    def _outcomes(self, items: Sequence[TextInput]) -> list[Outcome]:
-        """Screen the texts; those that cannot be read have their error in place of a result."""
-        assert self.screener is not None  # noqa: S101 - the thread has loaded it
-        try:
-            return list(self.screener.screen(items))
-        except TextError as error:
-            if len(items) == 1:
-                return [error]
-            return [outcome for item in items for outcome in self._outcomes([item])]
-
-    def _fail_waiting(self, error: MingjianError) -> None:
+    def _next(self, least: Priority, wait: float) -> Task | None:
+        """Take the next task that is still wanted, of this priority or above, into hand; None where none comes."""
         while True:
             try:
-                task = self._tasks.get_nowait()
+                place = self._tasks.get(timeout=wait) if wait else self._tasks.get_nowait()
+            except queue.Empty:
+                return None
+            task = place[-1]
+            if task.priority > least:
+                self._tasks.put(place)
+                return None
+            if not task.future.cancelled():
+                self._in_hand.append(task)
+                return task
+            task.abandon()
+
+    def _pass(self, screener: Screener, first: Task) -> None:
+        """Run the model once, on a share of the first task and of others while there is room for them."""
+        shares: list[tuple[Task, Share]] = []
+        chars, pieces = PASS_CHARS, PASS_PIECES
+        task: Task | None = first
+        while task:
+            try:
+                share = task.share(screener, chars, pieces)
+            except Exception as error:
+                self._fail(task, error)
+            else:
+                shares.append((task, share))
+                chars -= sum(len(piece.normalised.text) for _, piece in share)
+                pieces -= len(share)
+            task = self._next(first.priority, 0) if chars > 0 and pieces > 0 else None
+        self._judge_apart(screener, shares)
+        for task in self._in_hand:
+            if not task.finish():
+                self._put(task)
+        self._in_hand = []
+
+    def _judge_apart(self, screener: Screener, shares: list[tuple[Task, Share]]) -> None:
+        """Judge shares together; where that fails each alone, so that another's failure does not become its own."""
+        try:
+            self._judge(screener, shares)
+        except Exception as error:
+            if len(shares) == 1:
+                self._fail(shares[0][0], error)
+                return
+            for own in shares:
+                self._judge_apart(screener, [own])
+
+    @staticmethod
+    def _judge(screener: Screener, shares: list[tuple[Task, Share]]) -> None:
+        judged = screener.judge([piece for _, share in shares for _, piece in share])
+        start = 0
+        for task, share in shares:
+            task.take(screener, share, judged[start : start + len(share)])
+            start += len(share)
+
+    def _fail(self, task: Task, error: Exception) -> None:
+        log.error("screening failed", error=type(error).__name__)  # no trace, which may hold the text
+        self._in_hand.remove(task)
+        task.fail(error)
+
+    def _fail_all(self, error: MingjianError) -> None:
+        while self._in_hand:
+            self._in_hand.pop().fail(error)
+        while True:
+            try:
+                *_, task = self._tasks.get_nowait()
             except queue.Empty:
                 return
-            with self._lock:
-                self._waiting -= len(task.items)
-            if task.future.set_running_or_notify_cancel():
-                task.future.set_exception(error)
+            task.fail(error)

@@ -27,7 +27,8 @@ from service.storage.jobs import (
 )
 from service.storage.leads import outcomes_of_job
 from service.storage.screenings import digest, find_answers, keep_answers
-from service.worker import Outcome, Priority, QueueFullError, WorkerDeadError
+from service.task import Outcome, Priority
+from service.worker import WorkerDeadError
 
 CHUNK_ROWS = 512
 # Rows screened and committed together: few, so that requests get in between, and little is done again after a crash.
@@ -53,18 +54,15 @@ def _screen(runtime: Runtime, items: list[TextInput]) -> list[Outcome]:
 
 
 def _hand_in(runtime: Runtime, items: list[TextInput]) -> list[Outcome]:
-    """Have the worker screen rows, waiting while its queue is full."""
-    while True:
-        try:
-            return runtime.worker.submit(items, Priority.JOB).result()
-        except QueueFullError:
+    """Have the worker screen rows."""
+    try:
+        return runtime.worker.submit(items, Priority.JOB).future.result()
+    except WorkerDeadError:
+        # The process stops, or its model has died: the chunk stays unfinished for the next process. To raise here would
+        # end it as failed.
+        log.warning("worker gone, leaving the chunk")
+        while True:
             time.sleep(PATIENCE_S)
-        except WorkerDeadError:
-            # The process stops, or its model has died: the chunk stays unfinished for the next process. To raise here
-            # would end it as failed.
-            log.warning("worker gone, leaving the chunk")
-            while True:
-                time.sleep(PATIENCE_S)
 
 
 def screen_rows(runtime: Runtime, job_id: str, first: int, end: int) -> bool:

@@ -165,14 +165,14 @@ def test_leads_are_taken_once_and_given_back_in_order(client, wait_for):
 
 def test_a_row_on_which_the_model_fails_does_not_stop_the_rest(client, wait_for, monkeypatch):
     screener = client.app.state.runtime.worker.screener
-    whole = screener.screen
+    whole = screener.judge
 
-    def fails(items):
-        if any("坏的一条" in item.text for item in items):
+    def fails(pieces):
+        if any("坏的一条" in piece.item.text for piece in pieces):
             raise RuntimeError("broken")
-        return whole(items)
+        return whole(pieces)
 
-    monkeypatch.setattr(screener, "screen", fails)
+    monkeypatch.setattr(screener, "judge", fails)
     rows = [{"id": str(n), "text": f"{'坏' if n == 3 else '好'}的一条 {uuid.uuid4().hex}"} for n in range(40)]
     job = wait_for(client.post("/v1/jobs", files={"file": ("a.jsonl", jsonl(rows))}).json()["id"])
     assert (job["state"], job["done"], job["failed"]) == ("done", 39, 1)

@@ -171,12 +171,12 @@ def test_a_dead_worker_turns_readiness_false_and_requests_fail_at_once(tmp_path)
     code = """
 import sys, threading
 from screening.screener import Screener
-whole = Screener.screen
-def dies(self, items):
-    if any("终止" in item.text for item in items):
+whole = Screener.judge
+def dies(self, pieces):
+    if any("终止" in piece.item.text for piece in pieces):
         raise SystemExit
-    return whole(self, items)
-Screener.screen = dies
+    return whole(self, pieces)
+Screener.judge = dies
 from service.cli import app
 app()
 """

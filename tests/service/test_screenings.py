@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from service.backlog import QueueFullError
 from service.crowd import Crowd
 from service.storage.audit import MODEL, list_entries, note_model
-from service.worker import QueueFullError
+from service.task import Priority
 from tests.service.conftest import BAD, GOOD
 
 
@@ -137,7 +139,7 @@ def test_a_full_queue_says_when_to_come_again(client, monkeypatch):
 
 
 def test_a_crowd_is_turned_away_at_the_door_and_counted_under_its_path(client, monkeypatch):
-    monkeypatch.setattr(client.app.state.runtime.worker, "_waiting", 10**6)
+    monkeypatch.setattr(client.app.state.runtime.worker._backlogs[Priority.REQUEST], "texts", 10**6)
     answer = client.post("/v1/screenings", content=b"not even read")
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
@@ -177,20 +179,41 @@ def test_no_more_requests_are_let_in_than_the_queue_holds(client):
 
 def test_a_failure_answers_its_own_request_and_the_next_succeeds(client, monkeypatch):
     screener = client.app.state.runtime.worker.screener
-    whole = screener.screen
+    whole = screener.judge
 
-    def fails_once(items):
-        if any("坏的一条" in item.text for item in items):
+    def fails_once(pieces):
+        if any("坏的一条" in piece.item.text for piece in pieces):
             raise RuntimeError("broken")
-        return whole(items)
+        return whole(pieces)
 
-    monkeypatch.setattr(screener, "screen", fails_once)
+    monkeypatch.setattr(screener, "judge", fails_once)
     texts = [f"{word} {uuid.uuid4().hex}" for word in ("坏的一条", "好的一条", "好的二条", "坏的一条")]
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda text: client.post("/v1/screenings", json={"text": text}), texts))
     assert [answer.status_code for answer in answers] == [500, 200, 200, 500]
     assert "broken" not in answers[0].text
     assert client.post("/v1/screenings", json={"text": uuid.uuid4().hex}).status_code == 200
+
+
+def test_a_batch_that_was_not_ready_in_time_gets_further_next_time(client, monkeypatch):
+    runtime = client.app.state.runtime
+    whole, passes, answered = runtime.worker.screener.judge, [], threading.Event()
+
+    def stuck_in_the_second_pass(pieces):
+        passes.append(len(pieces))
+        if len(passes) == 2:
+            answered.wait(60)
+        return whole(pieces)
+
+    monkeypatch.setattr(runtime.worker.screener, "judge", stuck_in_the_second_pass)
+    items = [{"text": f"{GOOD}{uuid.uuid4().hex}"} for _ in range(100)]
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime, "settings", runtime.settings.model_copy(update={"request_timeout": 6.0}))
+        assert client.post("/v1/screenings/batch", json={"items": items}).status_code == 504
+    answered.set()
+    assert client.post("/v1/screenings/batch", json={"items": items}).status_code == 200
+    assert sum(passes[2:]) == len(items) - passes[0]
+    assert runtime.worker.waiting == 0
 
 
 def test_many_at_once_get_their_own_answers(client):
