@@ -8,6 +8,7 @@ import time
 
 import structlog
 from dbos import DBOS, SetWorkflowID, error
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 
 from screening.results import Screening
 from screening.screener import TextError, TextInput
@@ -38,6 +39,15 @@ JOB_QUEUE = "mingjian-jobs"
 PATIENCE_S = 0.2
 DELIVERY_PAGE = 100
 DELIVERY_ATTEMPTS = 8
+
+# A database that is away for two minutes ends no job; what is done again does no harm.
+_step = DBOS.step(
+    retries_allowed=True,
+    max_attempts=8,
+    interval_seconds=1,
+    backoff_rate=2,
+    should_retry=lambda failure: isinstance(failure, OperationalError | InterfaceError | TimeoutError),
+)
 
 log = structlog.get_logger()
 
@@ -92,7 +102,7 @@ def screen_rows(runtime: Runtime, job_id: str, first: int, end: int) -> bool:
     return True
 
 
-@DBOS.step()
+@_step
 def _plan(job_id: str) -> list[int]:
     """Return the first number of every chunk of a job that is about to run."""
     with current().database.session() as session:
@@ -101,7 +111,7 @@ def _plan(job_id: str) -> list[int]:
         return list(range(0, job.total, CHUNK_ROWS)) if job and going else []
 
 
-@DBOS.step()
+@_step
 def _screen_chunk(job_id: str, first: int) -> None:
     runtime = current()
     for start in range(first, first + CHUNK_ROWS, PASS_ROWS):
@@ -115,19 +125,19 @@ def screen_chunk(job_id: str, first: int) -> None:
     _screen_chunk(job_id, first)
 
 
-@DBOS.step()
+@_step
 def _finish(job_id: str) -> None:
     with current().database.session() as session:
         set_state(session, job_id, JobState.DONE)
 
 
-@DBOS.step()
+@_step
 def _fail(job_id: str) -> None:
     with current().database.session() as session:
         set_state(session, job_id, JobState.FAILED, "任务中途出错，已完成的结果保留，请重新提交其余数据")
 
 
-@DBOS.step()
+@_step
 def _pages(job_id: str) -> int:
     """Return how many pages of results the job's leads make for the webhook; 0 where there is none to send to."""
     runtime = current()
@@ -147,7 +157,7 @@ def _deliver(job_id: str, page: int) -> None:
     send_page(runtime.settings, f"{job_id}.{page}", outcomes)
 
 
-@DBOS.step()
+@_step
 def _note_undelivered(job_id: str) -> None:
     with current().database.session() as session:
         note_error(session, job_id, f"结果回传失败（已尝试 {DELIVERY_ATTEMPTS} 次），请用 GET /v1/leads 取回")

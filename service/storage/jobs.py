@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
@@ -100,7 +100,16 @@ def set_state(session: Session, job_id: str, state: JobState, error: str = "") -
     statement = update(JobRecord).where(JobRecord.id == job_id, JobRecord.state.not_in(final)).values(**values)
     result = session.execute(statement)
     assert isinstance(result, CursorResult)  # noqa: S101 - an update has a row count
+    if result.rowcount and state in (JobState.CANCELLED, JobState.FAILED):
+        _give_up_leads(session, job_id)
     return bool(result.rowcount)
+
+
+def _give_up_leads(session: Session, job_id: str) -> None:
+    """Forget the leads of a job that have no outcome and will have none, so that they can be sent in again."""
+    _lock_leads(session)
+    job = select(JobRecord.seq).where(JobRecord.id == job_id).scalar_subquery()
+    session.execute(delete(Lead).where(Lead.job_seq == job, Lead.seq.not_in(select(LeadResult.lead_seq))))
 
 
 def waiting_items(session: Session, job_seq: int, first: int, end: int) -> list[JobItem]:
@@ -128,16 +137,22 @@ def finish_items(session: Session, job: JobRecord, outcomes: Mapping[int, int | 
         if result.rowcount:
             done += not isinstance(outcome, str)
             failed += isinstance(outcome, str)
-    if job.purpose == Purpose.LEADS:
-        _give_out(session, job.seq, outcomes)
     counted = {"done": JobRecord.done + done, "failed": JobRecord.failed + failed, "model_version": model_version}
     session.execute(update(JobRecord).where(JobRecord.seq == job.seq).values(**counted))
+    # After the job's own row, which whoever ends the job locks first too.
+    if job.purpose == Purpose.LEADS:
+        _give_out(session, job.seq, outcomes)
+
+
+def _lock_leads(session: Session) -> None:
+    """Let nobody else give leads out or up until this transaction ends."""
+    if session.get_bind().dialect.name != "sqlite":  # SQLite has one writer at a time
+        session.execute(text(f"SELECT pg_advisory_xact_lock({LEAD_LOCK})"))
 
 
 def _give_out(session: Session, job_seq: int, numbers: Iterable[int]) -> None:
     """Make the outcomes of leads readable, in an order that later ones never undercut."""
-    if session.get_bind().dialect.name != "sqlite":  # SQLite has one writer at a time
-        session.execute(text(f"SELECT pg_advisory_xact_lock({LEAD_LOCK})"))
+    _lock_leads(session)
     given = select(LeadResult.lead_seq)
     query = select(Lead.seq).where(Lead.job_seq == job_seq, Lead.number.in_(list(numbers)), Lead.seq.not_in(given))
     session.add_all(LeadResult(lead_seq=seq) for seq in session.scalars(query))

@@ -31,9 +31,10 @@ def known_leads(session: Session, lead_ids: Collection[str], chunk: int = 500) -
 
 def add_leads(session: Session, job_seq: int, leads: Sequence[tuple[str, str, str, str]]) -> bool:
     """Keep leads (id, title, source_url, seller) as rows 0, 1 ... of a job; tell whether all of them were new."""
+    # By id: of two that send the same leads at once one waits for the other, and not each for the other.
     rows = [
         {"lead_id": own_id, "job_seq": job_seq, "number": number, "title": title, "source_url": url, "seller": seller}
-        for number, (own_id, title, url, seller) in enumerate(leads)
+        for number, (own_id, title, url, seller) in sorted(enumerate(leads), key=lambda own: own[1][0])
     ]
     try:
         session.execute(insert(Lead), rows)

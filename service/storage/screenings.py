@@ -71,7 +71,7 @@ def keep_answers(session: Session, results: Mapping[str, tuple[TextInput, Screen
             "verdict": result.verdict.value,
             "result": result.model_dump_json(),
         }
-        for key, (item, result) in results.items()
+        for key, (item, result) in sorted(results.items())  # whoever keeps the same answers waits, in the same order
     ]
     # The tables themselves, not their classes: these statements run with every request.
     table = Answer.__table__

@@ -3,14 +3,22 @@
 import csv
 import io
 import json
+import threading
+import time
 import uuid
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import openpyxl
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from sqlalchemy.exc import OperationalError
 
+from screening.screener import TextInput
+from service.storage.jobs import Purpose, create_job, finish_items
+from service.storage.leads import add_leads
+from service.storage.screenings import digest, keep_answers
 from tests.service.conftest import BAD, GOOD
 
 ROWS = [
@@ -187,3 +195,75 @@ def test_a_job_that_cannot_go_on_ends_as_failed(client, wait_for, monkeypatch):
     job = wait_for(client.post("/v1/jobs", files={"file": ("a.jsonl", jsonl(ROWS))}).json()["id"])
     assert job["state"] == "failed"
     assert "重新提交" in job["error"]
+
+
+def test_leads_of_a_cancelled_job_can_be_sent_in_again(client, wait_for):
+    start = client.get("/v1/leads", params={"limit": 500}).json()["cursor"]
+    own = uuid.uuid4().hex
+    leads = [{"id": f"{own}-{n}", "text": f"{GOOD}{own}{n}"} for n in range(400)]
+    leads.append({"id": f"{own}-long", "text": "长" * 100_000})
+    job_id = client.post("/v1/leads", json={"leads": leads}).json()["job_id"]
+    while client.get(f"/v1/jobs/{job_id}").json()["done"] == 0:
+        time.sleep(0.05)
+    client.post(f"/v1/jobs/{job_id}/cancel")
+    again = client.post("/v1/leads", json={"leads": leads[:400]}).json()
+    assert 0 < again["accepted"] < 400
+    assert wait_for(again["job_id"])["state"] == "done"
+    seen, cursor = [], start
+    while items := (page := client.get("/v1/leads", params={"since": cursor, "limit": 500}).json())["items"]:
+        seen += [item["id"] for item in items]
+        cursor = page["cursor"]
+    assert sorted(seen) == sorted(lead["id"] for lead in leads[:400])
+
+
+def test_leads_of_a_failed_job_can_be_sent_in_again(client, wait_for, monkeypatch):
+    def broken(*_):
+        raise ValueError("broken")
+
+    leads = {"leads": [{"id": uuid.uuid4().hex, "text": GOOD}]}
+    with monkeypatch.context() as patch:
+        patch.setattr("service.jobs.workflows.finish_items", broken)
+        job = wait_for(client.post("/v1/leads", json=leads).json()["job_id"])
+    assert job["state"] == "failed"
+    again = client.post("/v1/leads", json=leads).json()
+    assert again["accepted"] == 1
+    assert wait_for(again["job_id"])["done"] == 1
+
+
+def test_a_short_fault_of_the_database_ends_no_job(client, wait_for, monkeypatch):
+    faults = iter([True, True])
+
+    def sometimes_away(*arguments):
+        if next(faults, False):
+            raise OperationalError("UPDATE", {}, OSError("away"))
+        return finish_items(*arguments)
+
+    monkeypatch.setattr("service.jobs.workflows.finish_items", sometimes_away)
+    job = wait_for(client.post("/v1/jobs", files={"file": ("a.jsonl", jsonl(ROWS))}).json()["id"])
+    assert (job["state"], job["done"], job["failed"]) == ("done", 2, 1)
+
+
+def test_the_same_answers_and_leads_are_kept_by_two_at_once_in_any_order(client, screener):
+    """On PostgreSQL each would wait for the other's row."""
+    database = client.app.state.runtime.database
+    (result,) = screener.screen([TextInput(GOOD)])
+    for _ in range(5):
+        items = [TextInput(f"{GOOD}{uuid.uuid4().hex}") for _ in range(2000)]
+        kept = {digest(item, "1"): (item, result) for item in items}
+        leads = [(uuid.uuid4().hex, "", "", "") for _ in range(2000)]
+        meet = threading.Barrier(2)
+
+        def keep(results, rows, meet=meet):
+            meet.wait()
+            with database.session() as session:
+                seqs = keep_answers(session, results)
+            with database.session() as session:
+                job = create_job(session, "", "", Purpose.LEADS, [])
+                if not add_leads(session, job.seq, rows):
+                    session.rollback()
+            return seqs
+
+        with ThreadPoolExecutor(2) as pool:
+            one = pool.submit(keep, kept, leads)
+            other = pool.submit(keep, dict(reversed(kept.items())), leads[::-1])
+            assert one.result() == other.result()
