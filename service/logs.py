@@ -7,6 +7,15 @@ from typing import Literal
 import structlog
 
 
+def _without_trace(record: logging.LogRecord) -> bool:
+    """Put the error's type in place of its trace, which may quote what was posted."""
+    if record.exc_info:
+        kind = record.exc_info[0]
+        record.msg, record.args = f"{record.getMessage()} {kind.__name__ if kind else ''}".rstrip(), ()
+        record.exc_info = record.exc_text = None
+    return True
+
+
 def set_up_logs(style: Literal["json", "pretty"]) -> None:
     """Send the service's and its libraries' events to standard error."""
     shared: list[structlog.typing.Processor] = [
@@ -31,8 +40,11 @@ def set_up_logs(style: Literal["json", "pretty"]) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    handler.addFilter(_without_trace)
     root = logging.getLogger()
-    root.handlers = [handler]
     root.setLevel(logging.INFO)
+    # DBOS does not pass its events on to the root, and brings a handler of its own where it finds none.
+    for logger in (root, logging.getLogger("dbos")):
+        logger.handlers = [handler]
     for noisy in ("alembic", "dbos", "uvicorn.access", "httpx", "RapidOCR"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

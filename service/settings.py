@@ -23,7 +23,9 @@ class SettingsError(MingjianError):
 class Settings(BaseSettings):
     """Every setting with its default; sizes are in characters, bytes, items or seconds, as named."""
 
-    model_config = SettingsConfigDict(env_prefix="MINGJIAN_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MINGJIAN_", env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     data_folder: Annotated[Path, Field(description="数据文件夹：数据库、上传的文件")] = Path("mingjian-data")
     database_url: Annotated[SecretStr, Field(description="数据库地址；不填则用数据文件夹内的 SQLite")] = SecretStr("")

@@ -43,7 +43,11 @@ class Database:
             except OSError as error:
                 raise DatabaseError(f"数据库的文件夹无法建立：{error.strerror}") from error
         self.engine: Engine = create_engine(
-            address, pool_size=POOL, max_overflow=POOL, pool_pre_ping=not self.is_sqlite
+            address,
+            pool_size=POOL,
+            max_overflow=POOL,
+            pool_pre_ping=not self.is_sqlite,
+            hide_parameters=True,  # errors are logged, and parameters hold what was posted
         )
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)

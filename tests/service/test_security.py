@@ -3,8 +3,11 @@
 import json
 import time
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import text
+from sqlalchemy.exc import StatementError
 from typer.testing import CliRunner
 
 from service.api import create_app
@@ -12,6 +15,7 @@ from service.cli import app
 from service.settings import Settings, SettingsError, load_settings
 from service.storage.database import Database
 from service.storage.keys import Scope, create_key, revoke_key
+from tests.service.test_processes import free_port, job, service
 
 TEXT = {"text": "最终解释权归本店所有"}
 
@@ -127,6 +131,36 @@ def test_logs_hold_neither_texts_nor_secrets(guarded, capfd, monkeypatch):
     assert "Traceback" not in seen
 
 
+def test_errors_of_the_database_do_not_quote_what_was_posted(guarded):
+    with pytest.raises(StatementError) as raised, guarded.database.session() as session:
+        session.execute(text("INSERT INTO api_keys (name, scopes) VALUES (:name, '')"), {"name": "机密的一句话"})
+    assert "机密" not in str(raised.value)
+
+
+@pytest.mark.parametrize("style", ["json", "pretty"])
+def test_the_log_of_a_job_that_fails_quotes_nothing_of_it(tmp_path, style):
+    code = """
+import service.jobs.workflows as workflows
+def broken(session, job, outcomes, version):
+    raise ValueError(workflows.waiting_items(session, job.seq, 0, 1)[0].text)
+workflows.finish_items = broken
+from service.cli import app
+app()
+"""
+    port = free_port()
+    with service(tmp_path, port, code, MINGJIAN_LOG_FORMAT=style):
+        file = {"file": ("a.jsonl", json.dumps({"text": "机密的一句话"}).encode())}
+        created = httpx.post(f"http://127.0.0.1:{port}/v1/jobs", files=file, timeout=30).json()
+        end = time.monotonic() + 60
+        while job(port, created["id"])["state"] != "failed":
+            assert time.monotonic() < end
+            time.sleep(0.2)
+    log = (tmp_path / "log").read_text()
+    assert "ValueError" in log
+    for word in ("机密", "\\u673a", "Traceback"):
+        assert word not in log
+
+
 def test_no_open_door_to_the_network():
     with pytest.raises(SettingsError, match=r"127\.0\.0\.1"):
         create_app(Settings(auth="off", host="0.0.0.0"))  # noqa: S104
@@ -166,6 +200,8 @@ def test_config_is_shown_without_secrets(environment):
 
 
 def test_wrong_settings_are_named(environment):
+    environment.setenv("MINGJIAN_WEBHOOK_URL", "user:geheim@host/path")
+    assert "geheim" not in CliRunner().invoke(app, ["config", "show"]).stderr
     environment.setenv("MINGJIAN_PORT", "99999")
     done = CliRunner().invoke(app, ["config", "show"])
     assert done.exit_code == 2
