@@ -8,11 +8,12 @@ from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
 
 from service import problems
+from service.bodies import BodyLimit, Limit
 from service.crowd import Crowd
 from service.openapi import describe_with
 from service.routes import documents, jobs, leads, screenings, system
 from service.runtime import Runtime
-from service.security import BodyLimit, Companion, Gate
+from service.security import Companion, Doorkeeper, Gate, LocalOnly
 from service.settings import Settings, load_settings
 
 DESCRIPTION = """读取广告、格式条款和商品信息，指出其中的违法线索：标签、显示线索的词句、法律依据、检查记录表的对应行。
@@ -50,7 +51,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(module.router)
     problems.install(app)
     describe_with(app)
-    app.add_middleware(BodyLimit, ordinary=settings.max_body_bytes, upload=settings.max_upload_bytes)
+    app.add_middleware(
+        BodyLimit,
+        ordinary=Limit(settings.max_body_bytes, settings.body_timeout),
+        upload=Limit(settings.max_upload_bytes, settings.upload_timeout),
+    )
     app.add_middleware(Crowd, most=settings.max_queue)
+    app.add_middleware(Doorkeeper)
+    if settings.auth == "off":
+        app.add_middleware(LocalOnly)
     app.add_middleware(Companion)
     return app

@@ -20,6 +20,7 @@ TITLES = {
     404: "不存在",
     405: "不支持的请求方法",
     406: "不支持的返回格式",
+    408: "接收请求内容超时",
     409: "与当前状态冲突",
     413: "内容过大",
     415: "不支持的内容格式",
@@ -114,7 +115,7 @@ def install(app: FastAPI) -> None:
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": TITLES[status], "content": {MEDIA_TYPE: {}}}
-    for status in (400, 401, 403, 413, 422, 429, 503)
+    for status in (400, 401, 403, 408, 413, 422, 429, 503)
 }
 NOT_FOUND: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": TITLES[404], "content": {MEDIA_TYPE: {}}}

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Annotated
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import structlog
@@ -13,13 +14,13 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from service.metrics import REQUEST_SECONDS, REQUESTS
 from service.problems import ProblemError, problem
 from service.runtime import runtime_of
+from service.settings import LOOPBACK
 from service.storage.keys import Caller, Scope, recognise
 
 REQUEST_ID = re.compile(r"[\w.-]{1,64}")
@@ -49,16 +50,18 @@ class Gate:
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self._known: dict[str, tuple[float, Caller]] = {}
 
-    async def caller(self, request: Request, secret: str | None) -> Caller:
+    async def caller(self, request: Request) -> Caller:
         """Return who asks; raises ProblemError 401."""
         runtime = runtime_of(request)
         if runtime.settings.auth == "off":
             return LOCAL
-        if not secret:
+        credentials = await _bearer(request)
+        if credentials is None:
             raise ProblemError(401, "请在 Authorization 头中提供接口密钥", {"WWW-Authenticate": "Bearer"})
-        at, caller = self._known.get(secret, (0.0, LOCAL))
-        if time.monotonic() - at < REMEMBER_S:
-            return caller
+        secret = credentials.credentials
+        remembered = self._known.get(secret)
+        if remembered and time.monotonic() - remembered[0] < REMEMBER_S:
+            return remembered[1]
 
         def look_up() -> Caller | None:
             with runtime.database.session() as session:
@@ -83,13 +86,12 @@ class Gate:
 def requires(scope: Scope) -> Callable[..., Awaitable[Caller]]:
     """Return the dependency of routes that need this scope."""
 
-    async def check(
-        request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-    ) -> Caller:
-        gate: Gate = request.app.state.gate
-        caller = await gate.caller(request, credentials.credentials if credentials else None)
+    # Depends has OpenAPI tell of the key, which the doorkeeper has checked.
+    async def check(request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
+        caller: Caller = request.state.caller
         if scope not in caller.scopes:
             raise ProblemError(403, f"此密钥没有 {scope} 权限")
+        gate: Gate = request.app.state.gate
         gate.count(caller, runtime_of(request).settings.rate_per_minute)
         return caller
 
@@ -101,38 +103,48 @@ MayRunJobs = Annotated[Caller, Depends(requires(Scope.JOBS))]
 MayAdminister = Annotated[Caller, Depends(requires(Scope.ADMIN))]
 
 
-class BodyLimit:
-    """Refuses bodies that are larger than allowed, by their declared and by their real length."""
+class LocalOnly:
+    """Where no key is asked for: refuses what a browser sends for other sites, whose names are in Host or Origin."""
 
-    def __init__(self, app: ASGIApp, ordinary: int, upload: int) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._ordinary = ordinary
-        self._upload = upload
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        """Pass the request on, counting what arrives."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers = dict(scope["headers"])
-        is_upload = headers.get(b"content-type", b"").startswith(b"multipart/form-data")
-        limit = self._upload if is_upload else self._ordinary
-        declared = headers.get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > limit:
-            detail = f"请求内容超过 {limit // 1024} KB 的上限"
-            await problem(Request(scope), 413, detail)(scope, receive, send)
-            return
-        received = 0
+        """Pass the request on if it is meant for this machine and comes from here."""
+        if scope["type"] == "http":
+            headers = Headers(scope=scope)
+            host = "//" + headers.get("Host", "")
+            if not {_host_of(address) for address in (host, headers.get("Origin", host))} <= LOOPBACK:
+                detail = "未启用接口密钥时，只接受本机发往 127.0.0.1 或 localhost 的请求"
+                await problem(Request(scope), 403, detail)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
-        async def counted() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > limit:
-                raise HTTPException(413)
-            return message
 
-        await self._app(scope, counted, send)
+def _host_of(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
+
+
+class Doorkeeper:
+    """Asks for the key before the body is read, or the request counted: who has none holds nobody up."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Pass the request on, with who sent it."""
+        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+            request = Request(scope)
+            gate: Gate = request.app.state.gate
+            try:
+                request.state.caller = await gate.caller(request)
+            except ProblemError as error:
+                await problem(request, error.status, error.detail, error.headers)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 class Companion:

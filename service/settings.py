@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     max_queue_chars: Annotated[Positive, Field(description="排队等待推理的字数上限")] = 300_000
     max_body_bytes: Annotated[Positive, Field(description="普通请求的字节数上限")] = 8 * MEBIBYTE
     max_upload_bytes: Annotated[Positive, Field(description="上传文件的字节数上限")] = 64 * MEBIBYTE
+    body_timeout: Annotated[float, Field(gt=0, description="接收普通请求内容的秒数上限")] = 30.0
+    upload_timeout: Annotated[float, Field(gt=0, description="接收上传文件的秒数上限")] = 300.0
     max_pages: Annotated[Positive, Field(description="PDF 页数上限")] = 500
     max_unpacked_bytes: Annotated[Positive, Field(description="压缩文件解开后的字节数上限")] = 256 * MEBIBYTE
     max_pixels: Annotated[Positive, Field(description="一幅图像的像素数上限")] = 40_000_000

@@ -15,6 +15,7 @@ from service.api import create_app
 from service.cli import app
 from service.settings import Settings
 from tests.conftest import ROOT
+from tests.service.conftest import LOCAL
 
 READMES = ("README.md", "README.zh-CN.md")
 
@@ -37,7 +38,7 @@ def test_the_curl_examples_work(name, tmp_path):
     assert len(examples) == 3
     terms = Document()
     terms.add_paragraph("会员卡一经售出，概不退款。")
-    with TestClient(create_app(Settings(data_folder=tmp_path, auth="off"))) as client:
+    with TestClient(create_app(Settings(data_folder=tmp_path, auth="off")), base_url=LOCAL) as client:
         for example in examples:
             words = shlex.split(example)
             path = words[1].removeprefix("http://127.0.0.1:8000")

@@ -12,6 +12,8 @@ from fastapi.testclient import TestClient
 from service.api import create_app
 from service.settings import Settings
 
+# Without keys, other names than this machine's are refused.
+LOCAL = "http://127.0.0.1"
 BAD = "本店会员卡一经售出，概不退款，最终解释权归本店所有。"
 GOOD = "本店每日九点至二十一点营业，停车场入口在南侧。"
 
@@ -38,7 +40,7 @@ def settings(request, tmp_path_factory) -> Settings:
 
 @pytest.fixture(scope="module")
 def client(settings) -> Iterator[TestClient]:
-    with TestClient(create_app(settings), raise_server_exceptions=False) as own:
+    with TestClient(create_app(settings), base_url=LOCAL, raise_server_exceptions=False) as own:
         yield own
 
 

@@ -21,9 +21,7 @@ async def client(port: int, number: int, end: float, statuses: Counter[int]) -> 
     while time.monotonic() < end:
         sent += 1
         body = json.dumps({"text": f"第{number}店第{sent}号：会员卡概不退款"}).encode()
-        head = (
-            f"POST /v1/screenings HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-        )
+        head = f"POST /v1/screenings HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
         writer.write(head.encode() + b"\r\n\r\n" + body)
         answer = await reader.readuntil(b"\r\n\r\n")
         await reader.readexactly(int(LENGTH.search(answer)[1]))

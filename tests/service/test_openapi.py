@@ -7,6 +7,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 
 from tests.conftest import ROOT
+from tests.service.conftest import LOCAL
 
 SPECIFICATION = json.loads((ROOT / "service/openapi.json").read_text(encoding="utf-8"))
 OPERATIONS = [(path, method) for path, methods in SPECIFICATION["paths"].items() for method in methods]
@@ -20,7 +21,7 @@ def test_no_server_error(client, path, method):
     @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy())
     def answers(case):
-        arguments = case.as_transport_kwargs(base_url="http://testserver")
+        arguments = case.as_transport_kwargs(base_url=LOCAL)
         arguments.pop("cookies", None)
         response = client.request(**arguments)
         assert response.status_code < 500, (method, path, response.status_code, response.text[:300])

@@ -1,6 +1,7 @@
 """Keys, scopes, limits, headers: what stands between the service and the network."""
 
 import json
+import socket
 import time
 
 import httpx
@@ -129,6 +130,65 @@ def test_logs_hold_neither_texts_nor_secrets(guarded, capfd, monkeypatch):
     assert "机密" not in seen
     assert secret not in seen
     assert "Traceback" not in seen
+
+
+def test_no_unknown_key_works_right_after_the_machine_has_started(guarded, monkeypatch):
+    monkeypatch.setattr("service.security.time.monotonic", lambda: 1.0)
+    assert ask(guarded, "mj_unknown").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "localhost:8000", "Origin": "http://localhost:8000"}, 200),
+        ({"Host": "[::1]:8000"}, 200),
+        ({"Host": "rebound.example"}, 403),
+        ({"Host": "127.0.0.1.rebound.example"}, 403),
+        ({"Host": "[x"}, 403),
+        ({"Origin": "https://other.example"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+)
+def test_without_keys_only_this_machine_is_answered(client, headers, status):
+    answer = client.get("/v1/labels", headers=headers)
+    assert answer.status_code == status
+    if status != 200:
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def slow_bodies(port, count, key=""):
+    """Connections that promise a body and do not send it."""
+    connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
+    for own in connections:
+        head = f"POST /v1/screenings HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n{key}\r\n"
+        own.sendall(head.encode())
+        own.settimeout(30)
+    return connections
+
+
+def test_bodies_that_do_not_come_keep_nobody_out(tmp_path):
+    database = Database(Settings(data_folder=tmp_path).database())
+    database.migrate()
+    with database.session() as session:
+        key = f"Authorization: Bearer {create_key(session, '业务系统', [Scope.SCREEN])}"
+    database.close()
+    port = free_port()
+    limits = {"MINGJIAN_MAX_QUEUE": "8", "MINGJIAN_BODY_TIMEOUT": "3"}
+    with service(tmp_path, port, MINGJIAN_AUTH="keys", **limits):
+
+        def screen():
+            headers = dict([key.split(": ")])
+            return httpx.post(f"http://127.0.0.1:{port}/v1/screenings", json=TEXT, headers=headers, timeout=30)
+
+        strangers = slow_bodies(port, 20)
+        assert all(b" 401 " in own.recv(4096) for own in strangers)
+        assert screen().status_code == 200
+        slow = slow_bodies(port, 8, key + "\r\n")
+        assert all(b" 408 " in own.recv(4096) for own in slow)
+        assert screen().status_code == 200
+    for own in strangers + slow:
+        own.close()
 
 
 def test_errors_of_the_database_do_not_quote_what_was_posted(guarded):

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from service.api import create_app
 from service.jobs.webhook import signature
 from service.settings import Settings
-from tests.service.conftest import BAD
+from tests.service.conftest import BAD, LOCAL
 
 SECRET = "shared-secret"  # noqa: S105
 
@@ -53,7 +53,7 @@ def test_results_are_delivered_signed_and_again_after_a_refusal(tmp_path, receiv
         webhook_url=f"http://127.0.0.1:{receiver.server_port}/results",
         webhook_secret=SECRET,
     )
-    with TestClient(create_app(settings)) as client:
+    with TestClient(create_app(settings), base_url=LOCAL) as client:
         leads = [{"id": f"L{n}", "text": BAD, "kind": "clause"} for n in range(3)]
         client.post("/v1/leads", json={"leads": leads})
         end = time.monotonic() + 60
