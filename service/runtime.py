@@ -76,10 +76,8 @@ class Runtime:
             found.append("推理服务没有运行")
         elif not self.worker.answers_within(self.settings.request_timeout):
             found.append("模型没有响应")
-        if not self.database.writes():
-            found.append("数据库无法写入")
         if self.jobs is None or not self.jobs.alive:
-            found.append("任务服务没有运行")
+            found.append("数据库无法写入，任务服务没有运行")
         return found
 
 

@@ -20,6 +20,7 @@ from service.settings import Settings
 
 POLL_S = 0.5
 START_FAILED = 3
+MODEL_DIED = 4
 # The event loop gets its turn soon where other threads compute.
 SWITCH_S = 0.001
 # Longer than clients are told to wait, so that their connections outlast it.
@@ -28,13 +29,13 @@ KEEP_ALIVE_S = 60
 log = structlog.get_logger()
 
 
-def _leave() -> None:
+def _leave(status: int) -> None:
     """End the process at once.
 
     Chunks of jobs that were not finished wait in their threads for the process to end, so that nobody notes them as
     failed; the next process takes them up. A usual exit would wait for those threads.
     """
-    os._exit(0)
+    os._exit(status)
 
 
 class _Server(uvicorn.Server):
@@ -87,12 +88,12 @@ def serve(settings: Settings) -> None:
         signal.signal(number, lambda *_: None)
     server.run()
     if server.started:
-        _leave()
+        _leave(0)
     raise typer.Exit(START_FAILED)
 
 
 def work(settings: Settings) -> None:
-    """Work on jobs until SIGTERM or SIGINT."""
+    """Work on jobs until SIGTERM or SIGINT; where the model dies first, the process ends with MODEL_DIED."""
     set_up_logs(settings.log_format)
     stop = threading.Event()
 
@@ -104,9 +105,10 @@ def work(settings: Settings) -> None:
     runtime = Runtime(settings)
     runtime.start()
     log.info("working on jobs", model=runtime.model_version)
-    while not stop.wait(POLL_S):
-        if not runtime.worker.alive:
-            log.error("the model has died")
-            break
+    while runtime.worker.alive and not stop.wait(POLL_S):
+        pass
+    model_lives = runtime.worker.alive
+    if not model_lives:
+        log.error("the model has died")
     runtime.stop()
-    _leave()
+    _leave(0 if model_lives else MODEL_DIED)

@@ -6,18 +6,18 @@ Processes on one PostgreSQL share jobs chunk by chunk; each notes that it lives,
 import os
 import socket
 import threading
+import time
 from datetime import timedelta
 from uuid import uuid4
 
 import structlog
 from dbos import DBOS, DBOSConfig, SetWorkflowID
-from sqlalchemy import delete, select
 
 from service.jobs.context import set_runtime
 from service.jobs.workflows import CHUNK_QUEUE, JOB_QUEUE, run_job
 from service.runtime import Runtime
+from service.storage.executors import forget, note_life
 from service.storage.jobs import unfinished_jobs
-from service.storage.tables import Executor, now
 
 CHUNKS_AT_ONCE = 2
 JOBS_AT_ONCE = 8
@@ -40,6 +40,7 @@ class JobExecutor:
         self.executor_id = "local" if runtime.database.is_sqlite else unique
         self._stopping = threading.Event()
         self._beats = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._noted_at = 0.0
 
     def start(self) -> None:
         """Take up work: what this process's forerunner left, what dead ones left, and what never began."""
@@ -51,7 +52,7 @@ class JobExecutor:
             "application_version": WORKFLOW_VERSION,
             "log_level": "ERROR",
         }
-        DBOS(config=config)
+        self._dbos = DBOS(config=config)
         DBOS.launch()
         DBOS.register_queue(CHUNK_QUEUE, worker_concurrency=CHUNKS_AT_ONCE, polling_interval_sec=POLL_S)
         DBOS.register_queue(JOB_QUEUE, worker_concurrency=JOBS_AT_ONCE, polling_interval_sec=POLL_S)
@@ -59,12 +60,13 @@ class JobExecutor:
             waiting = unfinished_jobs(session)
         for job_id in waiting:
             self.submit(job_id)
+        self._note_life()
         self._beats.start()
 
     @property
     def alive(self) -> bool:
-        """Whether this process works on jobs."""
-        return self._beats.is_alive() and not self._stopping.is_set()
+        """Whether this process has lately written to the database that it works on jobs."""
+        return time.monotonic() - self._noted_at < DEAD_AFTER_S and not self._stopping.is_set()
 
     def submit(self, job_id: str) -> None:
         """Have a job run; one that was handed in before is not run twice."""
@@ -79,19 +81,22 @@ class JobExecutor:
         DBOS.destroy()
 
     def _beat(self) -> None:
-        while not self._stopping.is_set():
+        """Note time and again that this process lives, while its model does."""
+        while not self._stopping.wait(BEAT_S) and self._runtime.worker.alive:
             try:
                 self._take_over(self._note_life())
             except Exception as error:
                 log.warning("heartbeat failed", error=type(error).__name__)
-            self._stopping.wait(BEAT_S)
+        # Without a model no more chunks are taken from the queues, and others take over those in hand.
+        for event in self._dbos.background_thread_stop_events:
+            event.set()
 
     def _note_life(self) -> list[str]:
         """Note that this process lives; return the ids of those that no longer do."""
-        limit = now() - timedelta(seconds=DEAD_AFTER_S)
         with self._runtime.database.session() as session:
-            session.merge(Executor(id=self.executor_id, seen_at=now()))
-            return list(session.scalars(select(Executor.id).where(Executor.seen_at < limit)))
+            dead = note_life(session, self.executor_id, timedelta(seconds=DEAD_AFTER_S))
+        self._noted_at = time.monotonic()
+        return dead
 
     def _take_over(self, dead: list[str]) -> None:
         if not dead:
@@ -99,5 +104,5 @@ class JobExecutor:
         # The library recovers other executors' work through its hosted console only, and by this call.
         DBOS._recover_pending_workflows(dead)
         with self._runtime.database.session() as session:
-            session.execute(delete(Executor).where(Executor.id.in_(dead)))
+            forget(session, dead)
         log.info("took over", executors=len(dead))

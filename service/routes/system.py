@@ -69,7 +69,7 @@ async def healthz(request: Request) -> Health:
 async def readyz(request: Request) -> Health | JSONResponse:
     """推理服务在运行、数据库可写、任务服务在运行，才返回 200。"""
     runtime = runtime_of(request)
-    faults = await runtime.database_call(runtime.faults)
+    faults = runtime.faults()
     if faults:
         return problem(request, 503, "；".join(faults))
     return Health(status="ok", model_version=runtime.model_version)

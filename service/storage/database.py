@@ -72,16 +72,6 @@ class Database:
         with self._sessions.begin() as session:
             yield session
 
-    def writes(self) -> bool:
-        """Tell whether a row can be written now."""
-        try:
-            with self.engine.connect() as connection, connection.begin() as transaction:
-                connection.execute(text("UPDATE executors SET seen_at = seen_at WHERE id = 'none'"))
-                transaction.rollback()
-        except SQLAlchemyError:
-            return False
-        return True
-
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()

@@ -184,4 +184,4 @@ class Executor(Base):
     __tablename__ = "executors"
 
     id: Mapped[str] = mapped_column(String(100), primary_key=True)
-    seen_at: Mapped[datetime] = mapped_column(default=now)
+    seen_at: Mapped[datetime]

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from service.server import MODEL_DIED
 from tests.conftest import ROOT
 
 # `make soak` asks for the full size.
@@ -108,6 +109,15 @@ def check_results(port, job_id, rows=ROWS):
     assert (state["done"], state["failed"], state["total"]) == (rows, 0, rows)
 
 
+def new_database(server, name):
+    import psycopg
+
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name}")
+        connection.execute(f"CREATE DATABASE {name}")
+    return server.replace("/postgres?", f"/{name}?")
+
+
 def test_a_job_survives_two_kills(tmp_path):
     port = free_port()
     with service(tmp_path, port) as process:
@@ -124,12 +134,7 @@ def test_a_job_survives_two_kills(tmp_path):
 
 
 def test_two_workers_share_a_job_and_one_is_killed(tmp_path, postgresql):
-    import psycopg
-
-    with psycopg.connect(postgresql, autocommit=True) as connection:
-        connection.execute("DROP DATABASE IF EXISTS shared")
-        connection.execute("CREATE DATABASE shared")
-    address = postgresql.replace("/postgres?", "/shared?")
+    address = new_database(postgresql, "shared")
     port, other = free_port(), free_port()
     with service(tmp_path / "a", port, MINGJIAN_DATABASE_URL=address) as first:
         worker = subprocess.Popen(
@@ -167,9 +172,7 @@ def test_sigterm_finishes_what_is_in_hand_and_gives_the_rest_back(tmp_path):
         assert before["done"] < ROWS
 
 
-def test_a_dead_worker_turns_readiness_false_and_requests_fail_at_once(tmp_path):
-    code = """
-import sys, threading
+DIES = """
 from screening.screener import Screener
 whole = Screener.judge
 def dies(self, pieces):
@@ -180,8 +183,11 @@ Screener.judge = dies
 from service.cli import app
 app()
 """
+
+
+def test_a_dead_worker_turns_readiness_false_and_requests_fail_at_once(tmp_path):
     port = free_port()
-    with service(tmp_path, port, code), httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+    with service(tmp_path, port, DIES), httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         start = time.monotonic()
         assert client.post("/v1/screenings", json={"text": "终止"}).status_code == 503
         while client.get("/readyz").status_code == 200:
@@ -189,6 +195,28 @@ app()
         assert "推理" in client.get("/readyz").json()["detail"]
         assert client.get("/healthz").status_code == 200
         assert client.post("/v1/screenings", json={"text": "你好"}).status_code == 503
+
+
+def test_chunks_of_a_process_whose_model_has_died_go_to_others(tmp_path, postgresql):
+    address = new_database(postgresql, "dying")
+    port, other = free_port(), free_port()
+    with service(tmp_path / "a", port, DIES, MINGJIAN_DATABASE_URL=address):
+        content = "\n".join(json.dumps({"id": f"n{n}", "text": f"终止服务的，概不退款。编号{n}"}) for n in range(100))
+        file = {"file": ("a.jsonl", content.encode())}
+        job_id = httpx.post(f"http://127.0.0.1:{port}/v1/jobs", files=file, timeout=30).json()["id"]
+        worker = subprocess.run(
+            [sys.executable, "-c", DIES, "worker"],
+            env=environment(tmp_path / "b", MINGJIAN_DATABASE_URL=address),
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        assert worker.returncode == MODEL_DIED, worker.stderr
+        assert httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5).status_code == 200
+        with service(tmp_path / "c", other, MINGJIAN_DATABASE_URL=address):
+            wait_until(other, job_id, 100, 90)
+            check_results(other, job_id, 100)
 
 
 @pytest.mark.parametrize("address", ["postgresql://nobody:geheim@127.0.0.1:1/none", "sqlite:////proc/none/x.sqlite"])

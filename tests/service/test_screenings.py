@@ -3,14 +3,18 @@
 import asyncio
 import json
 import threading
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import text as sql
 
 from service.backlog import QueueFullError
 from service.crowd import Crowd
 from service.storage.audit import MODEL, list_entries, note_model
+from service.storage.executors import forget, note_life
 from service.task import Priority
 from tests.service.conftest import BAD, GOOD
 
@@ -260,6 +264,52 @@ def test_the_audit_log_tells_who_did_what(client):
     assert {"actor": "本机", "action": "screen", "object_id": own} in [
         {name: entry[name] for name in ("actor", "action", "object_id")} for entry in entries
     ]
+
+
+REFUSE_WRITES = {
+    True: ["CREATE TRIGGER refuse BEFORE UPDATE ON executors BEGIN SELECT RAISE(ABORT, 'full'); END"],
+    False: [
+        "CREATE FUNCTION refuse() RETURNS trigger AS $$ BEGIN RAISE 'full'; END $$ LANGUAGE plpgsql",
+        "CREATE TRIGGER refuse BEFORE UPDATE ON executors FOR EACH ROW EXECUTE FUNCTION refuse()",
+    ],
+}
+ALLOW_WRITES = {True: ["DROP TRIGGER refuse"], False: ["DROP FUNCTION refuse CASCADE"]}
+
+
+def test_a_database_that_takes_nothing_turns_readiness_false(client, monkeypatch):
+    monkeypatch.setattr("service.jobs.executor.DEAD_AFTER_S", 3.0)
+    database = client.app.state.runtime.database
+
+    def becomes(status, statements):
+        with database.engine.begin() as connection:
+            for statement in statements[database.is_sqlite]:
+                connection.execute(sql(statement))
+        end = time.monotonic() + 15
+        while (answer := client.get("/readyz")).status_code != status:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        return answer.json()
+
+    client.get("/readyz").raise_for_status()
+    try:
+        assert "数据库无法写入" in becomes(503, REFUSE_WRITES)["detail"]
+    finally:
+        becomes(200, ALLOW_WRITES)
+
+
+def test_processes_are_seen_by_the_clock_of_the_database(client):
+    database = client.app.state.runtime.database
+
+    def live(name, dead_after):
+        with database.session() as session:
+            return {own for own in note_life(session, name, timedelta(seconds=dead_after)) if own in ("one", "two")}
+
+    assert live("one", 5) == set()
+    assert live("two", 5) == set()
+    time.sleep(0.3)
+    assert live("two", 0.2) == {"one"}
+    with database.session() as session:
+        forget(session, ["one", "two"])
 
 
 def test_a_stuck_model_turns_readiness_false(client, monkeypatch):
