@@ -11,7 +11,7 @@ from service import problems
 from service.bodies import BodyLimit, Limit
 from service.crowd import Crowd
 from service.openapi import describe_with
-from service.routes import documents, jobs, leads, screenings, system
+from service.routes import documents, jobs, leads, screenings, system, webhooks
 from service.runtime import Runtime
 from service.security import Companion, Doorkeeper, Gate, LocalOnly
 from service.settings import Settings, load_settings
@@ -49,6 +49,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.gate = Gate()
     for module in (screenings, documents, jobs, leads, system):
         app.include_router(module.router)
+    app.webhooks.include_router(webhooks.router)
     problems.install(app)
     describe_with(app)
     app.add_middleware(

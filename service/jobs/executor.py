@@ -14,13 +14,14 @@ import structlog
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 
 from service.jobs.context import set_runtime
-from service.jobs.workflows import CHUNK_QUEUE, JOB_QUEUE, run_job
+from service.jobs.workflows import CHUNK_QUEUE, DELIVERY_QUEUE, JOB_QUEUE, run_job
 from service.runtime import Runtime
 from service.storage.executors import forget, note_life
 from service.storage.jobs import unfinished_jobs
 
 CHUNKS_AT_ONCE = 2
 JOBS_AT_ONCE = 8
+DELIVERIES_AT_ONCE = 4
 POLL_S = 0.5
 BEAT_S = 2.0
 DEAD_AFTER_S = 10.0
@@ -56,6 +57,7 @@ class JobExecutor:
         DBOS.launch()
         DBOS.register_queue(CHUNK_QUEUE, worker_concurrency=CHUNKS_AT_ONCE, polling_interval_sec=POLL_S)
         DBOS.register_queue(JOB_QUEUE, worker_concurrency=JOBS_AT_ONCE, polling_interval_sec=POLL_S)
+        DBOS.register_queue(DELIVERY_QUEUE, worker_concurrency=DELIVERIES_AT_ONCE, polling_interval_sec=POLL_S)
         with self._runtime.database.session() as session:
             waiting = unfinished_jobs(session)
         for job_id in waiting:

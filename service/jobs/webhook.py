@@ -2,18 +2,27 @@
 
 import hashlib
 import hmac
-import json
 import time
 from collections.abc import Sequence
-from urllib.error import URLError
-from urllib.request import Request, urlopen
+from http.client import HTTPException
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from screening.errors import MingjianError
-from service.schemas.leads import lead_answer
+from service.schemas.leads import LeadDelivery, lead_answer
 from service.settings import Settings
 from service.storage.leads import LeadOutcome
 
 TIMEOUT_S = 20
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """Takes an answer that points elsewhere for a refusal: what was posted would not get there."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Follow to nowhere."""
+
+
+_opener = build_opener(_NoRedirects)
 
 
 class DeliveryError(MingjianError):
@@ -27,8 +36,8 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 
 def send_page(settings: Settings, delivery_id: str, outcomes: Sequence[LeadOutcome]) -> None:
     """Post a page of results; raises DeliveryError. A receiver may see a page twice, under the same delivery id."""
-    results = [lead_answer(outcome).model_dump(mode="json") for outcome in outcomes]
-    body = json.dumps({"delivery_id": delivery_id, "results": results}, ensure_ascii=False).encode()
+    delivery = LeadDelivery(delivery_id=delivery_id, results=[lead_answer(outcome) for outcome in outcomes])
+    body = delivery.model_dump_json().encode()
     timestamp = str(int(time.time()))
     headers = {
         "Content-Type": "application/json",
@@ -38,7 +47,6 @@ def send_page(settings: Settings, delivery_id: str, outcomes: Sequence[LeadOutco
     }
     request = Request(settings.webhook_url, body, headers, method="POST")  # noqa: S310 - the settings allow http and https alone
     try:
-        with urlopen(request, timeout=TIMEOUT_S):  # noqa: S310
-            pass
-    except (URLError, OSError) as error:
+        _opener.open(request, timeout=TIMEOUT_S).close()
+    except (OSError, HTTPException) as error:
         raise DeliveryError(f"结果回传失败：{type(error).__name__}") from error

@@ -36,6 +36,7 @@ CHUNK_ROWS = 512
 PASS_ROWS = 32
 CHUNK_QUEUE = "mingjian-chunks"
 JOB_QUEUE = "mingjian-jobs"
+DELIVERY_QUEUE = "mingjian-deliveries"
 PATIENCE_S = 0.2
 DELIVERY_PAGE = 100
 DELIVERY_ATTEMPTS = 8
@@ -154,7 +155,8 @@ def _deliver(job_id: str, page: int) -> None:
     runtime = current()
     with runtime.database.session() as session:
         outcomes = outcomes_of_job(session, job_id, page * DELIVERY_PAGE, DELIVERY_PAGE)
-    send_page(runtime.settings, f"{job_id}.{page}", outcomes)
+    if outcomes:  # a job that was cancelled may have none
+        send_page(runtime.settings, f"{job_id}.{page}", outcomes)
 
 
 @_step
@@ -163,9 +165,19 @@ def _note_undelivered(job_id: str) -> None:
         note_error(session, job_id, f"结果回传失败（已尝试 {DELIVERY_ATTEMPTS} 次），请用 GET /v1/leads 取回")
 
 
+@DBOS.workflow(name="deliver")
+def deliver(job_id: str, pages: int) -> None:
+    """Send the results of a job's leads to the webhook; apart from jobs, which must not wait for a dead receiver."""
+    try:
+        for page in range(pages):
+            _deliver(job_id, page)
+    except error.DBOSException:
+        _note_undelivered(job_id)
+
+
 @DBOS.workflow(name="run_job")
 def run_job(job_id: str) -> None:
-    """Screen all chunks of a job, and send the results of leads to the webhook."""
+    """Screen all chunks of a job, and have the results of leads sent to the webhook."""
     handles = []
     for first in _plan(job_id):
         with SetWorkflowID(f"{job_id}.{first}"):
@@ -178,8 +190,6 @@ def run_job(job_id: str) -> None:
         _fail(job_id)
         return
     _finish(job_id)
-    try:
-        for page in range(_pages(job_id)):
-            _deliver(job_id, page)
-    except error.DBOSException:
-        _note_undelivered(job_id)
+    if pages := _pages(job_id):
+        with SetWorkflowID(f"{job_id}.delivery"):
+            DBOS.enqueue_workflow(DELIVERY_QUEUE, deliver, job_id, pages)

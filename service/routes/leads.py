@@ -37,8 +37,7 @@ async def take_leads(request: Request, body: LeadsRequest, caller: MayRunJobs) -
                 return LeadsAnswer(accepted=0, known=len(body.leads), job_id=None)
             rows = [_row(number, lead, runtime.settings.max_chars) for number, lead in enumerate(new)]
             job = create_job(session, caller.name, "监测线索", Purpose.LEADS, rows)
-            particulars = [(lead.id, lead.title, lead.source_url, lead.seller) for lead in new]
-            if not add_leads(session, job.seq, particulars):
+            if not add_leads(session, job.seq, [(lead.id, lead.particulars()) for lead in new]):
                 raise ProblemError(409, "同一批线索正由另一请求送入，请稍后重试")
             give_out_failures(session, job.seq)
             note(session, caller.name, "take_leads", job.id)

@@ -41,10 +41,18 @@ class LeadAnswer(BaseModel):
     id: str = Field(description="监测平台的线索编号")
     title: str
     source_url: str
+    reference: str
     seller: str
     screening: Screening | None
     licences: tuple[Licence, ...]
     error: str | None
+
+
+class LeadDelivery(BaseModel):
+    """回传给监测平台的一批结果。"""
+
+    delivery_id: str = Field(description="回传编号，与 X-Mingjian-Delivery 相同")
+    results: list[LeadAnswer] = Field(description="各条结果，最多 100 条")
 
 
 class LeadPage(BaseModel):
@@ -61,6 +69,7 @@ def lead_answer(outcome: LeadOutcome) -> LeadAnswer:
         id=lead.lead_id,
         title=lead.title,
         source_url=lead.source_url,
+        reference=lead.reference,
         seller=lead.seller,
         screening=Screening.model_validate_json(answer.result) if answer else None,
         licences=find_licences(item.text),

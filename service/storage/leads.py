@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from sqlalchemy import Select, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from service.storage.screenings import Particulars
 from service.storage.tables import Answer, JobItem, JobRecord, Lead, LeadResult
 
 
@@ -29,13 +31,14 @@ def known_leads(session: Session, lead_ids: Collection[str], chunk: int = 500) -
     return found
 
 
-def add_leads(session: Session, job_seq: int, leads: Sequence[tuple[str, str, str, str]]) -> bool:
-    """Keep leads (id, title, source_url, seller) as rows 0, 1 ... of a job; tell whether all of them were new."""
-    # By id: of two that send the same leads at once one waits for the other, and not each for the other.
+def add_leads(session: Session, job_seq: int, leads: Sequence[tuple[str, Particulars]]) -> bool:
+    """Keep leads, given by id, as rows 0, 1 ... of a job; tell whether all of them were new."""
     rows = [
-        {"lead_id": own_id, "job_seq": job_seq, "number": number, "title": title, "source_url": url, "seller": seller}
-        for number, (own_id, title, url, seller) in sorted(enumerate(leads), key=lambda own: own[1][0])
+        {"lead_id": own_id, "job_seq": job_seq, "number": number, **vars(particulars)}
+        for number, (own_id, particulars) in enumerate(leads)
     ]
+    # Of two that send the same leads at once one waits for the other, and not each for the other.
+    rows.sort(key=itemgetter("lead_id"))
     try:
         session.execute(insert(Lead), rows)
     except IntegrityError:

@@ -138,6 +138,7 @@ class Lead(Base):
     number: Mapped[int]
     title: Mapped[str] = mapped_column(String(500), default="")
     source_url: Mapped[str] = mapped_column(String(2000), default="")
+    reference: Mapped[str] = mapped_column(String(200), default="")
     seller: Mapped[str] = mapped_column(String(200), default="")
 
     __table_args__ = (UniqueConstraint("job_seq", "number"),)

@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from screening.screener import TextInput
 from service.storage.jobs import Purpose, create_job, finish_items
 from service.storage.leads import add_leads
-from service.storage.screenings import digest, keep_answers
+from service.storage.screenings import Particulars, digest, keep_answers
 from tests.service.conftest import BAD, GOOD
 
 ROWS = [
@@ -150,7 +150,14 @@ def test_leads_are_taken_once_and_given_back_in_order(client, wait_for):
     start = client.get("/v1/leads", params={"limit": 500}).json()["cursor"]
     own = uuid.uuid4().hex
     leads = [
-        {"id": f"{own}-{n}", "text": BAD if n % 2 else GOOD, "kind": "clause", "seller": f"店{n}"} for n in range(40)
+        {
+            "id": f"{own}-{n}",
+            "text": BAD if n % 2 else GOOD,
+            "kind": "clause",
+            "seller": f"店{n}",
+            "reference": f"号{n}",
+        }
+        for n in range(40)
     ]
     first = client.post("/v1/leads", json={"leads": leads}).json()
     assert (first["accepted"], first["known"]) == (40, 0)
@@ -169,6 +176,7 @@ def test_leads_are_taken_once_and_given_back_in_order(client, wait_for):
     for item in seen:
         if not item["id"].endswith("new"):
             assert bool(item["screening"]["findings"]) == bool(int(item["seller"].removeprefix("店")) % 2)
+            assert item["reference"].removeprefix("号") == item["seller"].removeprefix("店")
 
 
 def test_a_row_on_which_the_model_fails_does_not_stop_the_rest(client, wait_for, monkeypatch):
@@ -250,7 +258,7 @@ def test_the_same_answers_and_leads_are_kept_by_two_at_once_in_any_order(client,
     for _ in range(5):
         items = [TextInput(f"{GOOD}{uuid.uuid4().hex}") for _ in range(2000)]
         kept = {digest(item, "1"): (item, result) for item in items}
-        leads = [(uuid.uuid4().hex, "", "", "") for _ in range(2000)]
+        leads = [(uuid.uuid4().hex, Particulars()) for _ in range(2000)]
         meet = threading.Barrier(2)
 
         def keep(results, rows, meet=meet):

@@ -5,19 +5,23 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
 from service.api import create_app
+from service.jobs.executor import JOBS_AT_ONCE
 from service.jobs.webhook import signature
 from service.settings import Settings
-from tests.service.conftest import BAD, LOCAL
+from tests.conftest import ROOT
+from tests.service.conftest import BAD, GOOD, LOCAL
+from tests.service.test_processes import free_port, service, wait_until
 
 SECRET = "shared-secret"  # noqa: S105
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Refuses the first delivery and keeps the others."""
+    """Refuses the first delivery, points elsewhere at the second, and keeps the others."""
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -25,8 +29,17 @@ class Receiver(BaseHTTPRequestHandler):
         if self.server.tries == 1:
             self.send_error(503)
             return
+        if self.server.tries == 2:
+            self.send_response(302)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+            return
         self.server.taken.append((dict(self.headers), body))
         self.send_response(204)
+        self.end_headers()
+
+    def do_GET(self):
+        self.send_response(200)
         self.end_headers()
 
     def log_message(self, *_):
@@ -60,9 +73,32 @@ def test_results_are_delivered_signed_and_again_after_a_refusal(tmp_path, receiv
         while not receiver.taken:
             assert time.monotonic() < end
             time.sleep(0.1)
-    assert receiver.tries == 2
+    assert receiver.tries == 3
     headers, body = receiver.taken[0]
     assert headers["X-Mingjian-Signature"] == signature(SECRET, headers["X-Mingjian-Timestamp"], body)
     results = json.loads(body)["results"]
     assert [result["id"] for result in results] == ["L0", "L1", "L2"]
     assert results[0]["screening"]["findings"]
+
+
+def test_a_dead_receiver_does_not_hold_jobs_up(tmp_path):
+    port = free_port()
+    hook = {"MINGJIAN_WEBHOOK_URL": f"http://127.0.0.1:{free_port()}", "MINGJIAN_WEBHOOK_SECRET": SECRET}
+    with (
+        service(tmp_path, port, **hook),
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+    ):
+        leads = [{"leads": [{"id": f"L{n}", "text": BAD}]} for n in range(JOBS_AT_ONCE)]
+        jobs = [client.post("/v1/leads", json=own).json()["job_id"] for own in leads]
+        for job_id in jobs:
+            wait_until(port, job_id, 1, 60)
+        job_id = client.post("/v1/jobs", files={"file": ("a.csv", f"text\n{GOOD}\n".encode())}).json()["id"]
+        wait_until(port, job_id, 1, 30)
+
+
+def test_the_webhook_is_described():
+    described = json.loads((ROOT / "service/openapi.json").read_text(encoding="utf-8"))["webhooks"]["lead-results"][
+        "post"
+    ]
+    names = {own["name"] for own in described["parameters"]}
+    assert names == {"x-mingjian-delivery", "x-mingjian-timestamp", "x-mingjian-signature"}
