@@ -85,7 +85,7 @@ async def screen_requests(
                 [seqs[digests[place]] for place in good],
                 [requests[place].particulars() for place in good],
             )
-            note(session, actor, "screen", records[0].id if len(records) == 1 else f"{len(records)} texts")
+            note(session, actor, "screen", *(record.id for record in records))
         by_place = dict(zip(good, records, strict=True))
         return [
             screening_answer(by_place[place], outcome, items[place].text) if isinstance(outcome, Screening) else outcome

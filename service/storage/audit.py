@@ -9,10 +9,11 @@ MODEL = "model"
 STARTER = "启动"
 
 
-def note(session: Session, actor: str, action: str, object_id: str = "") -> None:
-    """Add an entry."""
-    row = {"at": now(), "actor": actor, "action": action, "object_id": object_id[:200]}
-    session.execute(AuditEntry.__table__.insert(), [row])  # type: ignore[attr-defined]
+def note(session: Session, actor: str, action: str, *object_ids: str) -> None:
+    """Add an entry for each object."""
+    rows = [{"at": now(), "actor": actor, "action": action, "object_id": own[:200]} for own in object_ids]
+    if rows:
+        session.execute(AuditEntry.__table__.insert(), rows)  # type: ignore[attr-defined]
 
 
 def note_model(session: Session, version: str) -> None:
