@@ -1,5 +1,8 @@
 """Reads PDF files: the text layer, or, on pages that have none, the picture of the page."""
 
+import threading
+from contextlib import closing
+
 import pypdfium2
 from PIL import Image
 
@@ -9,6 +12,17 @@ from service.documents.recognition import recognise
 # Dots a page point: legible to the recogniser, and no larger.
 SCALE = 2.0
 MAX_RECOGNISED_PAGES = 30
+# PDFium crashes where two threads are in it, whatever their documents: whoever calls it, or closes what it made, holds
+# this lock. Nothing is left for garbage collection to close, which would be at any time and in any thread.
+_pdfium = threading.Lock()
+
+
+def _open(data: bytes) -> pypdfium2.PdfDocument:
+    try:
+        return pypdfium2.PdfDocument(data)
+    except pypdfium2.PdfiumError as error:
+        locked = "password" in str(error).lower()
+        raise DocumentError("PDF 已加密，请先解除密码" if locked else "PDF 文件已损坏，无法读取") from error
 
 
 def _lines(text: str) -> list[str]:
@@ -18,32 +32,41 @@ def _lines(text: str) -> list[str]:
 def _picture(page: pypdfium2.PdfPage, limits: Limits) -> Image.Image:
     width, height = page.get_size()
     scale = min(SCALE, (limits.pixels / max(1.0, width * height)) ** 0.5)
-    picture: Image.Image = page.render(scale=scale).to_pil()
+    with closing(page.render(scale=scale)) as bitmap:
+        picture: Image.Image = bitmap.to_pil().copy()
     return picture
+
+
+def _read(pdf: pypdfium2.PdfDocument, index: int, limits: Limits) -> list[str] | Image.Image:
+    """Return the lines of a page, or its picture where it has none."""
+    with closing(pdf[index]) as page:
+        with closing(page.get_textpage()) as text:
+            lines = _lines(text.get_text_bounded())
+        return lines or _picture(page, limits)
 
 
 def parse_pdf(name: str, data: bytes, limits: Limits) -> Document:
     """Read all pages; raises DocumentError where the file is encrypted, broken or too long."""
+    with _pdfium:
+        pdf = _open(data)
+        pages = len(pdf)
     try:
-        pdf = pypdfium2.PdfDocument(data)
-    except pypdfium2.PdfiumError as error:
-        locked = "password" in str(error).lower()
-        raise DocumentError("PDF 已加密，请先解除密码" if locked else "PDF 文件已损坏，无法读取") from error
-    try:
-        if len(pdf) > limits.pages:
-            raise DocumentError(f"PDF 共 {len(pdf)} 页，上限 {limits.pages} 页", 413)
+        if pages > limits.pages:
+            raise DocumentError(f"PDF 共 {pages} 页，上限 {limits.pages} 页", 413)
         blocks: list[Block] = []
         recognised = 0
-        for number, page in enumerate(pdf, 1):
-            lines = _lines(page.get_textpage().get_text_bounded())
-            if not lines:
+        for index in range(pages):
+            with _pdfium:
+                found = _read(pdf, index, limits)
+            if isinstance(found, Image.Image):
                 if recognised == MAX_RECOGNISED_PAGES:
                     raise DocumentError(f"PDF 中没有文字层的页面超过 {MAX_RECOGNISED_PAGES} 页", 413)
                 recognised += 1
-                lines = recognise(_picture(page, limits))
-            blocks += [Block(line, page=number) for line in lines]
+                found = recognise(found)
+            blocks += [Block(line, page=index + 1) for line in found]
     except pypdfium2.PdfiumError as error:
         raise DocumentError("PDF 文件已损坏，无法读取") from error
     finally:
-        pdf.close()
+        with _pdfium:
+            pdf.close()
     return Document(name, tuple(blocks), by_recognition=recognised > 0)

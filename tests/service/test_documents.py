@@ -2,15 +2,20 @@
 
 import io
 import struct
+import time
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import docx
 import openpyxl
+import pypdfium2
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from service.documents.model import Limits
+from service.documents.parse import parse_document
 from tests.service.conftest import BAD, GOOD
 
 CLAUSES = [
@@ -54,7 +59,6 @@ def picture(text, image_format="PNG"):
 
 def pdf_file():
     """A PDF with a text layer, by the only writer among our libraries: pictures would have none."""
-    import pypdfium2
     import pypdfium2.raw as pdfium
 
     pdf = pypdfium2.PdfDocument.new()
@@ -247,3 +251,25 @@ def test_hostile_files_get_a_clear_answer(client, name):
     assert answer.headers["content-type"] == "application/problem+json"
     assert any("\u4e00" <= character <= "\u9fff" for character in answer.json()["detail"])
     assert client.get("/readyz").status_code == 200
+
+
+def test_one_thread_at_a_time_reads_pdfs(monkeypatch):
+    """Two in PDFium at once bring the process down, sooner or later: here they are caught on the way."""
+    inside, most = 0, 0
+    whole = pypdfium2.PdfPage.get_textpage
+
+    def slow(page):
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        time.sleep(0.01)
+        text = whole(page)
+        inside -= 1
+        return text
+
+    monkeypatch.setattr(pypdfium2.PdfPage, "get_textpage", slow)
+    content = pdf_file()
+    with ThreadPoolExecutor(4) as pool:
+        found = set(pool.map(lambda _: parse_document("a.pdf", content, Limits()).text, range(20)))
+    assert found == {"No refund in any case, zui zhong jie shi quan"}
+    assert most == 1
