@@ -11,7 +11,10 @@ from typing import Any
 import yaml
 from fastapi import FastAPI
 
+from service.problems import MEDIA_TYPE
+
 FILE = Path(__file__).parent / "openapi.json"
+FIRST_ERROR = "400"
 DESCRIPTIONS = Path(__file__).parent / "descriptions.yaml"
 
 
@@ -23,12 +26,22 @@ def _describe(schema: dict[str, Any], text: dict[str, Any]) -> None:
         schema["examples"] = [text["示例"]]
 
 
+def _name_problems(specification: dict[str, Any]) -> None:
+    """Give what tells of errors its media type: FastAPI takes all models for plain JSON."""
+    for operations in specification["paths"].values():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                if status >= FIRST_ERROR and "application/json" in response.get("content", {}):
+                    response["content"] = {MEDIA_TYPE: response["content"]["application/json"]}
+
+
 def describe_with(app: FastAPI) -> None:
     """Have the application give the described form; raises KeyError where a described schema or field is gone."""
     plain = app.openapi
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
+            _name_problems(plain())
             schemas = plain()["components"]["schemas"]
             for name, text in yaml.safe_load(DESCRIPTIONS.read_text(encoding="utf-8")).items():
                 _describe(schemas[name], text)

@@ -37,6 +37,10 @@ FAULTS = {
     "string_too_long": "超过字数上限",
     "too_long": "条数超过上限",
     "too_short": "不能为空",
+    "greater_than_equal": "不能小于 {ge}",
+    "less_than_equal": "不能大于 {le}",
+    "unprintable": "含有控制字符或不完整的字符，请去掉",
+    "string_unicode": "含有控制字符或不完整的字符，请去掉",
     "literal_error": "取值无效",
     "enum": "取值无效",
     "json_invalid": "不是有效的 JSON",
@@ -85,7 +89,8 @@ def describe(faults: list[Any]) -> str:
     said = []
     for fault in faults[:10]:
         place = ".".join(str(part) for part in fault["loc"] if part not in ("body", "query", "path"))
-        said.append(f"{place or '请求内容'}：{FAULTS.get(fault['type'], '格式不对')}")
+        reason = FAULTS.get(fault["type"], "格式不对").format(**fault.get("ctx", {}))
+        said.append(f"{place or '请求内容'}：{reason}")
     return "；".join(said)
 
 
@@ -114,9 +119,6 @@ def install(app: FastAPI) -> None:
 
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": TITLES[status], "content": {MEDIA_TYPE: {}}}
-    for status in (400, 401, 403, 408, 413, 422, 429, 503)
+    status: {"model": Problem, "description": TITLES[status]} for status in (400, 401, 403, 408, 413, 422, 429, 503)
 }
-NOT_FOUND: dict[int | str, dict[str, Any]] = {
-    404: {"model": Problem, "description": TITLES[404], "content": {MEDIA_TYPE: {}}}
-}
+NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": TITLES[404]}}

@@ -11,7 +11,7 @@ from screening.screener import TextError
 from service.cursors import decode_cursor, page_of
 from service.problems import NOT_FOUND, ProblemError, describe
 from service.runtime import Runtime, runtime_of
-from service.schemas.common import Cursor
+from service.schemas.common import Cursor, Id, Printable, echo
 from service.schemas.screenings import (
     BatchAnswer,
     BatchItem,
@@ -70,7 +70,7 @@ async def screen_batch(request: Request, body: BatchRequest, caller: MayScreen) 
     answers = iter(await screen_requests(runtime, caller.name, [item for item in items if isinstance(item, BatchItem)]))
     results = []
     for index, (given, item) in enumerate(zip(body.items, items, strict=True)):
-        own_id = str(given.get("id", ""))[:200]
+        own_id = echo(given.get("id", ""))
         if isinstance(item, str):
             results.append(BatchResult(id=own_id, index=index, error=item))
         elif isinstance(answer := next(answers), TextError):
@@ -82,18 +82,21 @@ async def screen_batch(request: Request, body: BatchRequest, caller: MayScreen) 
 
 def _utc(moment: datetime | None) -> datetime | None:
     """Return a moment as it is kept: UTC without zone. A moment given without zone is taken for UTC."""
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment and moment.tzinfo else moment
+    try:
+        return moment.astimezone(UTC).replace(tzinfo=None) if moment and moment.tzinfo else moment
+    except OverflowError as error:
+        raise ProblemError(422, "since 或 until 超出可用的日期范围") from error
 
 
 @router.get("", summary="查询筛查记录")
 async def list_screenings(
     request: Request,
     caller: MayScreen,
-    label: Annotated[str | None, Query(description="只看有此标签的", max_length=60)] = None,
-    office: Annotated[str | None, Query(description="只看归此科室的", max_length=60)] = None,
+    label: Annotated[Annotated[str, Printable] | None, Query(description="只看有此标签的", max_length=60)] = None,
+    office: Annotated[Annotated[str, Printable] | None, Query(description="只看归此科室的", max_length=60)] = None,
     verdict: Annotated[Verdict | None, Query(description="只看此结论的")] = None,
-    seller: Annotated[str, Query(description="经营者名称，完全一致", max_length=200)] = "",
-    reference: Annotated[str, Query(description="调用方的编号，完全一致", max_length=200)] = "",
+    seller: Annotated[str, Query(description="经营者名称，完全一致", max_length=200), Printable] = "",
+    reference: Annotated[str, Query(description="调用方的编号，完全一致", max_length=200), Printable] = "",
     since: Annotated[datetime | None, Query(description="自此时起（含）")] = None,
     until: Annotated[datetime | None, Query(description="至此时止（不含）")] = None,
     cursor: Cursor = None,
@@ -121,7 +124,7 @@ async def list_screenings(
 
 
 @router.get("/{screening_id}", summary="取一次筛查的结果", responses=NOT_FOUND)
-async def get_screening(request: Request, screening_id: str, caller: MayScreen) -> StoredScreening:
+async def get_screening(request: Request, screening_id: Id, caller: MayScreen) -> StoredScreening:
     """按编号取已保存的结果，含原文。"""
     del caller
     runtime = runtime_of(request)

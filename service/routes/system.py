@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from screening.taxonomy import Label
 from service.cursors import decode_cursor, page_of
 from service.metrics import REGISTRY, WAITING, WORKER_UP
-from service.problems import problem
+from service.problems import Problem, problem
 from service.runtime import runtime_of
 from service.schemas.common import Cursor
 from service.schemas.system import AuditPage, Health, ModelInfo, audit_item
@@ -65,7 +65,12 @@ async def healthz(request: Request) -> Health:
     return Health(status="ok", model_version=runtime_of(request).model_version)
 
 
-@router.get("/readyz", summary="能否提供服务", response_model=Health, responses={503: {"description": "不能提供服务"}})
+@router.get(
+    "/readyz",
+    summary="能否提供服务",
+    response_model=Health,
+    responses={503: {"model": Problem, "description": "不能提供服务"}},
+)
 async def readyz(request: Request) -> Health | JSONResponse:
     """推理服务在运行、数据库可写、任务服务在运行，才返回 200。"""
     runtime = runtime_of(request)

@@ -1,22 +1,30 @@
 """Parts that several schemas share."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, PlainSerializer
+from pydantic_core import PydanticCustomError
 
-PRINTABLE_FROM = " "
+# Control characters and halves of surrogate pairs, which databases or JSON refuse.
+UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+MAX_ID = 200
 
 
 def _printable(value: str) -> str:
-    if any(character < PRINTABLE_FROM and character not in "\n\r\t" for character in value):
-        raise ValueError("control character")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise ValueError("lone surrogate")
+    if UNPRINTABLE.search(value):
+        raise PydanticCustomError("unprintable", "control character or lone surrogate")
     return value
 
 
+def echo(value: object) -> str:
+    """Return an id, of whatever kind and however bad, as it can be kept and given back."""
+    return UNPRINTABLE.sub("\ufffd", str(value)[:MAX_ID])
+
+
 Printable = AfterValidator(_printable)
+Id = Annotated[str, Field(description="编号", max_length=MAX_ID), Printable]
 # Kept without a zone, given as UTC.
 Moment = Annotated[
     datetime, PlainSerializer(lambda value: value.replace(tzinfo=UTC).isoformat(timespec="seconds"), return_type=str)

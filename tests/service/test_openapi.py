@@ -42,3 +42,13 @@ def test_every_schema_and_field_is_described_in_chinese():
         name for name, text in described.items() if not any("\u4e00" <= character <= "\u9fff" for character in text)
     ]
     assert [name for name in plain if not name.startswith(("HTTPValidationError", "ValidationError", "Body_"))] == []
+
+
+def test_errors_are_described_as_problem_details():
+    for methods in SPECIFICATION["paths"].values():
+        for operation in methods.values():
+            for status, response in operation["responses"].items():
+                if status >= "400":
+                    (media_type,) = response["content"]
+                    assert media_type == "application/problem+json"
+                    assert response["content"][media_type]["schema"]["$ref"].endswith("/Problem")

@@ -70,6 +70,40 @@ def test_a_batch_answers_each_item(client):
     assert results[4]["screening"]["findings"] == []
 
 
+def test_an_id_that_cannot_be_given_back_does_not_sink_the_batch(client):
+    items = [{"id": "\ud800", "text": GOOD}, {"id": "乙", "text": GOOD}]
+    answer = client.post(
+        "/v1/screenings/batch",
+        content=json.dumps({"items": items}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code == 200, answer.text
+    first, second = answer.json()["results"]
+    assert first["id"] == "\ufffd"
+    assert "id：含有控制字符" in first["error"]
+    assert second["screening"]
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/v1/screenings?seller=%00", "seller：含有控制字符"),
+        ("/v1/screenings?label=%00", "label：含有控制字符"),
+        ("/v1/screenings?limit=0", "limit：不能小于 1"),
+        ("/v1/screenings?limit=1000", "limit：不能大于 200"),
+        ("/v1/screenings?since=0001-01-01T00:00:00%2B08:00", "日期范围"),
+        ("/v1/screenings/%00", "screening_id：含有控制字符"),
+        ("/v1/jobs/%00", "job_id：含有控制字符"),
+        ("/v1/jobs/%00/results", "job_id：含有控制字符"),
+        ("/v1/documents/%00", "document_id：含有控制字符"),
+    ],
+)
+def test_what_a_database_cannot_take_is_told(client, path, words):
+    answer = client.get(path)
+    assert answer.status_code == 422, answer.text
+    assert words in answer.json()["detail"]
+
+
 def test_too_large_a_batch_is_refused(client):
     answer = client.post("/v1/screenings/batch", json={"items": [{"text": GOOD}] * 257})
     assert answer.status_code == 413
@@ -83,7 +117,7 @@ def test_too_large_a_batch_is_refused(client):
         ({"text": "字" * 200_001}, 422, "超过字数上限"),
         ({"text": GOOD, "kind": "poster"}, 422, "kind"),
         ({"text": GOOD, "colour": "red"}, 422, "多余的字段"),
-        ({"text": "坏\udcff字"}, 422, "text"),
+        ({"text": "坏\udcff字"}, 422, "text：含有控制字符"),
         ({"text": "   "}, 200, ""),
     ],
 )
