@@ -4,7 +4,6 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, Any
 
 from openpyxl import Workbook
@@ -102,7 +101,6 @@ MEDIA_TYPES = {
 }
 
 
-def write_results(items: Iterator[JobItem], result_format: str, path: Path) -> None:
+def write_results(items: Iterator[JobItem], result_format: str, file: IO[bytes]) -> None:
     """Write results to a file in one of the formats of WRITERS."""
-    with path.open("wb") as file:
-        WRITERS[result_format](items, file)
+    WRITERS[result_format](items, file)

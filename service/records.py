@@ -1,46 +1,31 @@
 """Reads the rows of a file of texts (JSONL, CSV, xlsx, parquet, a zip of documents), and writes their results."""
 
-import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from screening.errors import MingjianError
 from screening.results import Screening
 from screening.screener import MAX_CHARS, TextInput
 from screening.taxonomy import Kind
 from screening.textfile import decode
 from service.documents.archive import open_archive, read_entry
+from service.documents.columns import places
 from service.documents.model import DocumentError, Limits
 from service.documents.office import sheet_rows
 from service.documents.parse import parse_document
+from service.documents.table import csv_rows
+from service.schemas.common import MAX_ID, Printable, echo
 
 PARQUET_ROWS = 1000
+# A text of the greatest length, each character escaped as a pair.
+MAX_LINE = MAX_CHARS * 12 + 1000
 
 
-class RecordsError(MingjianError):
-    """The file as a whole cannot be read; `status` is what the API answers with."""
-
-    def __init__(self, message: str, status: int = 422) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-# Columns and kinds may be named in Chinese.
-COLUMNS = {
-    "编号": "id",
-    "文本": "text",
-    "内容": "text",
-    "正文": "text",
-    "来源": "kind",
-    "类型": "kind",
-    "类别": "category",
-}
 KINDS = {
     "广告": "ad",
     "合同条款": "clause",
@@ -57,13 +42,13 @@ class _Fields(BaseModel):
 
     model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
 
-    id: str
-    text: str = Field(min_length=1, max_length=MAX_CHARS)
+    id: Annotated[str, Field(max_length=MAX_ID), Printable]
+    text: Annotated[str, Field(min_length=1), Printable]
     kind: Kind | None = None
-    category: str = ""
+    category: Annotated[str, Field(max_length=100), Printable] = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """A row that can be screened; `row` is its place in the file."""
 
@@ -76,7 +61,7 @@ class Record:
         return json.dumps({"id": self.id, **result.model_dump(mode="json")}, ensure_ascii=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Failure:
     """A row that cannot be screened, and why, in Chinese."""
 
@@ -93,71 +78,80 @@ def _why(error: ValidationError) -> str:
     messages = {
         "missing": "缺少字段",
         "string_too_short": "不能为空",
-        "string_too_long": f"超过 {MAX_CHARS} 字",
+        "string_too_long": "过长",
         "literal_error": "取值无效，可选 ad、clause、product",
+        "unprintable": "含有控制字符或不完整的字符",
+        "string_unicode": "含有控制字符或不完整的字符",
     }
     faults = (f"{fault['loc'][0]} {messages.get(fault['type'], '格式不对')}" for fault in error.errors())
     return "；".join(faults)
 
 
-def _record(row: int, fields: Mapping[str, Any]) -> Record | Failure:
-    given = {COLUMNS.get(name.strip(), name.strip()): value for name, value in fields.items() if value is not None}
+def _record(row: int, fields: Mapping[str, Any], limits: Limits) -> Record | Failure:
+    values = list(fields.values())
+    given = {field: values[place] for field, place in places(tuple(fields)).items() if values[place] is not None}
     given.setdefault("id", str(row))
     if isinstance(kind := given.get("kind"), str):
         given["kind"] = KINDS.get(kind.strip(), kind)
     try:
         checked = _Fields.model_validate(given)
     except ValidationError as error:
-        return Failure(str(given["id"]), row, f"第 {row} 行：{_why(error)}")
+        return Failure(echo(given["id"]), row, f"第 {row} 行：{_why(error)}")
     if not checked.text.strip():
         return Failure(checked.id, row, f"第 {row} 行：text 不能为空")
+    if len(checked.text) > limits.text_chars:
+        return Failure(checked.id, row, f"第 {row} 行：文本过长：{len(checked.text)} 字，上限 {limits.text_chars} 字")
     return Record(checked.id, row, TextInput(checked.text, checked.kind, checked.category))
 
 
-def _json_rows(text: str) -> Iterator[Record | Failure]:
-    for row, line in enumerate(text.split("\n"), 1):
+def _json_rows(text: str, limits: Limits) -> Iterator[Record | Failure]:
+    for row, line in enumerate(io.StringIO(text), 1):
         if not line.strip():
             continue
         try:
-            fields = json.loads(line)
+            fields = json.loads(line) if len(line) <= MAX_LINE else None
         except (ValueError, RecursionError):
             yield Failure(str(row), row, f"第 {row} 行：不是有效的 JSON")
             continue
         if isinstance(fields, dict):
-            yield _record(row, fields)
+            yield _record(row, fields, limits)
         else:
-            yield Failure(str(row), row, f"第 {row} 行：不是 JSON 对象")
+            yield Failure(str(row), row, f"第 {row} 行：不是 JSON 对象，或过长")
 
 
-def _csv_rows(text: str, name: str) -> Iterator[Record | Failure]:
-    csv.field_size_limit(MAX_CHARS * 2)
-    try:
-        for row, fields in enumerate(csv.DictReader(io.StringIO(text, newline="")), 2):
-            yield _record(row, {column: value for column, value in fields.items() if isinstance(column, str)})
-    except csv.Error as error:
-        raise RecordsError(f"文件 {name} 不是有效的 CSV，或有单元格超过 {MAX_CHARS * 2} 字") from error
-
-
-def _xlsx_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
-    rows = sheet_rows(data, limits)
-    header = ["" if cell is None else str(cell) for cell in next(rows, ())]
-    for row, cells in enumerate(rows, 2):
+def _table_rows(rows: Iterator[tuple[int, Sequence[Any]]], limits: Limits) -> Iterator[Record | Failure]:
+    """Yield the rows of a table that are not blank, by the names of its first."""
+    _, first = next(rows, (0, ()))
+    header = ["" if cell is None else str(cell) for cell in first]
+    for row, cells in rows:
         if any(cell is not None for cell in cells):
-            yield _record(row, dict(zip(header, cells, strict=False)))
+            yield _record(row, dict(zip(header, cells, strict=False)), limits)
 
 
-def _parquet_rows(data: bytes) -> Iterator[Record | Failure]:
+def _parquet_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
+    """Yield the rows of a Parquet file; a text that it holds once for many rows is unfolded when its row comes."""
     import pyarrow as pa  # noqa: PLC0415 - large, and needed for this format alone
     from pyarrow import parquet  # noqa: PLC0415
 
-    row = 0
     try:
-        for batch in parquet.ParquetFile(pa.BufferReader(data)).iter_batches(PARQUET_ROWS):
-            for fields in batch.to_pylist():
+        file = parquet.ParquetFile(pa.BufferReader(data))
+        groups = (file.metadata.row_group(number) for number in range(file.metadata.num_row_groups))
+        if sum(group.total_byte_size for group in groups) > limits.unpacked_bytes:
+            raise DocumentError("文件解开后过大", 413)
+        schema = file.schema
+        folded = [own.path for own in map(schema.column, range(len(schema))) if own.physical_type == "BYTE_ARRAY"]
+        names = file.schema_arrow.names
+        wanted = [names[place] for place in places(tuple(names)).values()]
+        file = parquet.ParquetFile(pa.BufferReader(data), read_dictionary=folded)
+        row = 0
+        for batch in file.iter_batches(PARQUET_ROWS, columns=wanted):
+            for place in range(batch.num_rows):
                 row += 1
-                yield _record(row, fields)
-    except (pa.ArrowException, OSError) as error:
-        raise RecordsError("Parquet 文件已损坏，无法读取") from error
+                yield _record(row, {name: batch.column(name)[place].as_py() for name in wanted}, limits)
+    except DocumentError:
+        raise
+    except Exception as error:  # pyarrow raises errors of its own and of Python's
+        raise DocumentError("Parquet 文件已损坏，无法读取") from error
 
 
 def _zip_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
@@ -166,33 +160,48 @@ def _zip_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
     names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
     unpacked = 0
     for row, name in enumerate(names, 1):
+        limits.check_time()
         try:
             content = read_entry(archive, name, limits)
             unpacked += len(content)
-            if unpacked > limits.unpacked_bytes:
-                raise RecordsError("压缩文件解开后过大", 413)
-            text = parse_document(name, content, limits).text
+            if unpacked <= limits.unpacked_bytes:
+                text = parse_document(name, content, limits).text
         except DocumentError as error:
-            yield Failure(name, row, f"{name}：{error}")
+            yield Failure(echo(name), row, f"{echo(name)}：{error}")
             continue
-        yield _record(row, {"id": name, "text": text})
+        if unpacked > limits.unpacked_bytes:
+            raise DocumentError("压缩文件解开后过大", 413)
+        yield _record(row, {"id": echo(name), "text": text}, limits)
+
+
+def _rows(name: str, data: bytes, limits: Limits) -> Iterator[Record | Failure]:
+    match PurePath(name).suffix.lower():
+        case ".jsonl":
+            return _json_rows(decode(data, name), limits)
+        case ".csv":
+            return _table_rows(csv_rows(decode(data, name)), limits)
+        case ".xlsx":
+            return _table_rows(sheet_rows(data, limits), limits)
+        case ".parquet":
+            return _parquet_rows(data, limits)
+        case ".zip":
+            return _zip_rows(data, limits)
+        case other:
+            raise DocumentError(f"不支持的文件格式 {other or '（无扩展名）'}，支持 jsonl、csv、xlsx、parquet、zip", 415)
 
 
 def read_upload(name: str, data: bytes, limits: Limits) -> Iterator[Record | Failure]:
-    """Yield every row of an upload, good or bad; raises EncodingError, RecordsError or DocumentError."""
-    match PurePath(name).suffix.lower():
-        case ".jsonl":
-            yield from _json_rows(decode(data, name))
-        case ".csv":
-            yield from _csv_rows(decode(data, name), name)
-        case ".xlsx":
-            yield from _xlsx_rows(data, limits)
-        case ".parquet":
-            yield from _parquet_rows(data)
-        case ".zip":
-            yield from _zip_rows(data, limits)
-        case other:
-            raise RecordsError(f"不支持的文件格式 {other or '（无扩展名）'}，支持 jsonl、csv、xlsx、parquet、zip", 415)
+    """Yield every row of an upload, good or bad; raises EncodingError or DocumentError."""
+    unpacked = 0
+    for number, row in enumerate(_rows(name, data, limits), 1):
+        limits.check_time()
+        if number > limits.rows:
+            raise DocumentError(f"一个任务最多 {limits.rows} 条", 413)
+        if isinstance(row, Record):
+            unpacked += len(row.item.text.encode())
+        if unpacked > limits.unpacked_bytes:
+            raise DocumentError("文件的文字总量过大，请拆分后分别提交", 413)
+        yield row
 
 
 def read_records(path: Path) -> Iterator[Record | Failure]:

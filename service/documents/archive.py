@@ -14,6 +14,12 @@ RATIO_FROM_BYTES = 1024 * 1024
 NESTED = (".zip", ".rar", ".7z", ".gz", ".tar", ".bz2", ".xz")
 ENTITY = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 HEAD_BYTES = 4096
+XML_START = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[\s\0]*<")
+# Parts of an office file that hold its text, and may be long. Every tag and attribute takes memory as a tree, most in
+# the parts that become objects, as styles do.
+LONG_PARTS = ("word/", "xl/worksheets/", "xl/sharedstrings.xml")
+MAX_MARKS = 2_000_000
+MAX_OTHER_MARKS = 300_000
 
 
 def open_archive(data: bytes, limits: Limits) -> zipfile.ZipFile:
@@ -52,10 +58,19 @@ def read_entry(archive: zipfile.ZipFile, name: str, limits: Limits) -> bytes:
     return data
 
 
+def _check_xml(content: bytes) -> int:
+    """Check a part's XML for entity definitions; return how many tags and attributes it has at most."""
+    if not XML_START.match(content):
+        return 0
+    if ENTITY.search(content[:HEAD_BYTES].replace(b"\0", b"")):
+        raise DocumentError("文件含有不允许的 XML 实体定义")
+    return content.count(b"<") + content.count(b"=")
+
+
 def check_office_file(data: bytes, limits: Limits) -> None:
     """Check a docx or xlsx file: no bombs, no macros, no entity definitions; raises DocumentError."""
     archive = open_archive(data, limits)
-    total = 0
+    total = marks = other_marks = 0
     for entry in archive.infolist():
         lowered = entry.filename.lower()
         if lowered.endswith("vbaproject.bin"):
@@ -66,5 +81,9 @@ def check_office_file(data: bytes, limits: Limits) -> None:
         total += len(content)
         if total > limits.unpacked_bytes:
             raise DocumentError("压缩文件解开后过大", 413)
-        if lowered.endswith((".xml", ".rels")) and ENTITY.search(content[:HEAD_BYTES].replace(b"\0", b"")):
-            raise DocumentError("文件含有不允许的 XML 实体定义")
+        if lowered.startswith(LONG_PARTS):
+            marks += _check_xml(content)
+        else:
+            other_marks += _check_xml(content)
+        if marks > MAX_MARKS or other_marks > MAX_OTHER_MARKS:
+            raise DocumentError("文件的结构过大；表格请另存为 CSV，其他文件请拆分", 413)

@@ -1,8 +1,13 @@
 """What a parsed document is, and what parsers may take."""
 
-from dataclasses import dataclass
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from screening.errors import MingjianError
+from screening.screener import MAX_CHARS
+from service.schemas.common import UNPRINTABLE
 
 
 class DocumentError(MingjianError):
@@ -15,15 +20,26 @@ class DocumentError(MingjianError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a parser may take at most."""
+    """What a parser may take at most.
+
+    `chars` are those of a document, `text_chars` those of one row; `deadline` is by the monotonic clock.
+    """
 
     pages: int = 500
     unpacked_bytes: int = 256 * 1024 * 1024
     pixels: int = 40_000_000
     chars: int = 2_000_000
+    rows: int = 1_000_000
+    text_chars: int = MAX_CHARS
+    deadline: float = math.inf
+
+    def check_time(self) -> None:
+        """Raise DocumentError where reading takes too long: a thread can only end itself."""
+        if time.monotonic() > self.deadline:
+            raise DocumentError("读取文件超时，请拆分后分别提交", 504)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Block:
     """A paragraph, heading, cell or line, in the order of the document; pages and paragraphs count from 1."""
 
@@ -31,6 +47,20 @@ class Block:
     is_heading: bool = False
     page: int | None = None
     paragraph: int | None = None
+
+
+def within(blocks: Iterable[Block], limits: Limits) -> tuple[Block, ...]:
+    """Gather blocks as they are read, without control characters; raises DocumentError beyond `limits.chars`."""
+    found: list[Block] = []
+    chars = 0
+    for block in blocks:
+        limits.check_time()
+        chars += len(block.text) + 1
+        if chars > limits.chars:
+            raise DocumentError(f"文件的文字超过 {limits.chars} 字", 413)
+        if text := UNPRINTABLE.sub("", block.text).strip():
+            found.append(replace(block, text=text) if text != block.text else block)
+    return tuple(found)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
+import structlog
+
 from service.documents.model import Document, DocumentError, Limits
 from service.documents.office import parse_docx
 from service.documents.pdf import parse_pdf
@@ -37,6 +39,8 @@ OLE = b"\xd0\xcf\x11\xe0"
 PDF_SIGN_WITHIN = 1024
 MAX_NAME = 200
 
+log = structlog.get_logger()
+
 
 def safe_name(name: str) -> str:
     """Return the last part of a file name, without signs that mislead."""
@@ -58,9 +62,13 @@ def parse_document(name: str, data: bytes, limits: Limits) -> Document:
         if data.startswith(OLE):
             raise DocumentError("文件已加密或为旧版格式，请解除密码并另存为 docx 或 xlsx", 415)
         raise DocumentError(f"文件内容与扩展名 {suffix} 不符", 415)
-    document = PARSERS[suffix](name, data, limits)
-    if sum(len(block.text) for block in document.blocks) > limits.chars:
-        raise DocumentError(f"文件的文字超过 {limits.chars} 字", 413)
+    try:
+        document = PARSERS[suffix](name, data, limits)
+    except DocumentError:
+        raise
+    except Exception as error:  # the libraries meet files that none of their own errors foresees
+        log.warning("parser failed", suffix=suffix, error=type(error).__name__)
+        raise DocumentError("文件已损坏，无法读取") from error
     if not document.blocks:
         raise DocumentError("文件中没有可筛查的文字")
     return document

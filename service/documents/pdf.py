@@ -6,7 +6,7 @@ from contextlib import closing
 import pypdfium2
 from PIL import Image
 
-from service.documents.model import Block, Document, DocumentError, Limits
+from service.documents.model import Block, Document, DocumentError, Limits, within
 from service.documents.recognition import recognise
 
 # Dots a page point: legible to the recogniser, and no larger.
@@ -56,17 +56,18 @@ def parse_pdf(name: str, data: bytes, limits: Limits) -> Document:
         blocks: list[Block] = []
         recognised = 0
         for index in range(pages):
+            limits.check_time()
             with _pdfium:
                 found = _read(pdf, index, limits)
             if isinstance(found, Image.Image):
                 if recognised == MAX_RECOGNISED_PAGES:
                     raise DocumentError(f"PDF 中没有文字层的页面超过 {MAX_RECOGNISED_PAGES} 页", 413)
                 recognised += 1
-                found = recognise(found)
+                found = recognise(found, limits)
             blocks += [Block(line, page=index + 1) for line in found]
     except pypdfium2.PdfiumError as error:
         raise DocumentError("PDF 文件已损坏，无法读取") from error
     finally:
         with _pdfium:
             pdf.close()
-    return Document(name, tuple(blocks), by_recognition=recognised > 0)
+    return Document(name, within(blocks, limits), by_recognition=recognised > 0)

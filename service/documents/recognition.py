@@ -2,7 +2,8 @@
 
 import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -10,11 +11,44 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from service.documents.model import Block, Document, DocumentError, Limits
+from service.documents.model import Block, Document, DocumentError, Limits, within
 
 FORMATS = ("PNG", "JPEG")
 MIN_CONFIDENCE = 0.5
+# The recogniser shrinks what is longer than this, until it misreads the characters of a long screenshot: such a picture
+# is read strip by strip. Strips overlap by more than a line, so that each line is whole in one of them.
+STRIP_HEIGHT = 2000
+OVERLAP = 120
+# The recogniser enlarges what is narrower, a strip of a few pixels to more than it can read in minutes.
+MIN_WIDTH = 736
+# Smaller than any character.
+MIN_SIDE = 8
 _one_at_a_time = threading.Lock()
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line of text and its place in the picture."""
+
+    text: str
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+    @property
+    def height(self) -> float:
+        """How tall it is."""
+        return self.bottom - self.top
+
+    def covers(self, other: "_Line") -> bool:
+        """Whether the two are mostly at one place, as a line is that two strips show."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return (
+            width > min(self.right - self.left, other.right - other.left) / 2
+            and height > min(self.height, other.height) / 2
+        )
 
 
 @cache
@@ -25,17 +59,39 @@ def _recogniser() -> Callable[[NDArray[np.uint8]], Any]:
     return recogniser
 
 
-def recognise(picture: Image.Image) -> list[str]:
-    """Return the lines of text in a picture, from top to bottom; lines too doubtful to read are left out."""
-    with _one_at_a_time:
-        found = _recogniser()(np.asarray(picture.convert("RGB"))[:, :, ::-1])
+def _read_strip(strip: Image.Image, top: int) -> Iterator[_Line]:
+    """Yield the lines of a strip from top to bottom; lines too doubtful to read are left out."""
+    canvas = Image.new("RGB", (max(strip.width, MIN_WIDTH), strip.height), "white")
+    canvas.paste(strip)
+    try:
+        with _one_at_a_time:
+            found = _recogniser()(np.asarray(canvas)[:, :, ::-1])
+    except Exception as error:  # its libraries raise what they like on pictures of odd sizes
+        raise DocumentError("图像无法识别") from error
     if found.txts is None:
+        return
+    for box, text, score in zip(found.boxes, found.txts, found.scores, strict=True):
+        if score >= MIN_CONFIDENCE and text.strip():
+            (left, above), (right, below) = box.min(axis=0), box.max(axis=0)
+            yield _Line(text.strip(), left, right, above + top, below + top)
+
+
+def recognise(picture: Image.Image, limits: Limits) -> list[str]:
+    """Return the lines of text in a picture, from top to bottom; raises DocumentError."""
+    if min(picture.size) < MIN_SIDE:
         return []
-    return [
-        text.strip()
-        for text, score in zip(found.txts, found.scores, strict=True)
-        if score >= MIN_CONFIDENCE and text.strip()
-    ]
+    lines: list[_Line] = []
+    for top in range(0, max(1, picture.height - OVERLAP), STRIP_HEIGHT - OVERLAP):
+        limits.check_time()
+        strip = picture.crop((0, top, picture.width, min(top + STRIP_HEIGHT, picture.height)))
+        before = len(lines)
+        for line in _read_strip(strip, top):
+            twin = next((place for place in range(before) if lines[place].covers(line)), None)
+            if twin is None:
+                lines.append(line)
+            elif line.height > lines[twin].height:  # the edge of the strip before had cut it
+                lines[twin] = line
+    return [line.text for line in lines]
 
 
 def parse_picture(name: str, data: bytes, limits: Limits) -> Document:
@@ -49,4 +105,4 @@ def parse_picture(name: str, data: bytes, limits: Limits) -> Document:
         raise DocumentError("图像过大", 413) from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise DocumentError("图像已损坏，无法读取") from error
-    return Document(name, tuple(Block(line) for line in recognise(picture)), by_recognition=True)
+    return Document(name, within((Block(line) for line in recognise(picture, limits)), limits), by_recognition=True)

@@ -9,15 +9,15 @@ from starlette.concurrency import run_in_threadpool
 
 from screening.results import Screening
 from screening.taxonomy import Kind
-from service.documents.model import Document, DocumentError, Limits
 from service.documents.parse import parse_document
 from service.documents.screen import document_answer, inputs, passes
 from service.problems import NOT_FOUND, ProblemError
+from service.reading import read
 from service.reports.excel import excel_report
 from service.reports.page import page_report
 from service.reports.word import word_report
 from service.runtime import Runtime, runtime_of
-from service.schemas.common import Printable
+from service.schemas.common import Id, Printable
 from service.schemas.documents import DocumentAnswer
 from service.screen import run_worker
 from service.security import MayScreen
@@ -34,20 +34,6 @@ REPORTS = {
 }
 
 
-def limits_of(runtime: Runtime) -> Limits:
-    """Return what parsers may take by the settings."""
-    settings = runtime.settings
-    return Limits(settings.max_pages, settings.max_unpacked_bytes, settings.max_pixels, settings.max_document_chars)
-
-
-def read_document(runtime: Runtime, name: str, data: bytes) -> Document:
-    """Parse an upload; raises ProblemError."""
-    try:
-        return parse_document(name, data, limits_of(runtime))
-    except DocumentError as error:
-        raise ProblemError(error.status, str(error)) from error
-
-
 @router.post("", summary="筛查一份文件", status_code=201)
 async def screen_document(
     request: Request,
@@ -59,7 +45,7 @@ async def screen_document(
     """逐段返回文件中的违法线索，并按标签汇总。截图和扫描件在本机识别文字，不外传。"""
     runtime = runtime_of(request)
     data = await file.read()
-    document = await run_in_threadpool(read_document, runtime, file.filename or "", data)
+    document = await read(runtime, lambda limits: parse_document(file.filename or "", data, limits))
     results: list[Screening] = []
     for items in passes(inputs(document, None if kind == "auto" else kind, category)):
         for outcome in await run_worker(runtime, items):
@@ -86,7 +72,7 @@ def _find(runtime: Runtime, document_id: str) -> DocumentAnswer:
 
 
 @router.get("/{document_id}", summary="取一份文件的筛查结果", responses=NOT_FOUND)
-async def get_document(request: Request, document_id: str, caller: MayScreen) -> DocumentAnswer:
+async def get_document(request: Request, document_id: Id, caller: MayScreen) -> DocumentAnswer:
     """按编号取已保存的结果。"""
     del caller
     return await runtime_of(request).database_call(_find, runtime_of(request), document_id)
@@ -95,7 +81,7 @@ async def get_document(request: Request, document_id: str, caller: MayScreen) ->
 @router.get(
     "/{document_id}/report.{report_format}", summary="下载筛查报告", responses=NOT_FOUND, response_class=Response
 )
-async def get_report(request: Request, document_id: str, report_format: ReportFormat, caller: MayScreen) -> Response:
+async def get_report(request: Request, document_id: Id, report_format: ReportFormat, caller: MayScreen) -> Response:
     """下载 docx、xlsx 或 html 报告，标出显示线索的词句。"""
     runtime = runtime_of(request)
     make, media_type = REPORTS[report_format]

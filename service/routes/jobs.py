@@ -2,27 +2,25 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
-from itertools import chain, islice
-from pathlib import Path
-from typing import Annotated, Literal
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from itertools import chain
+from typing import IO, Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, File, Query, Request, UploadFile
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
-from screening.textfile import EncodingError
 from service.cursors import decode_cursor, page_of
-from service.documents.model import DocumentError
 from service.documents.parse import safe_name
 from service.exports import MEDIA_TYPES, write_results
 from service.problems import NOT_FOUND, ProblemError
-from service.records import RecordsError, read_upload
-from service.routes.documents import limits_of
+from service.reading import read
+from service.records import Failure, Record, read_upload
 from service.runtime import Runtime, runtime_of
-from service.schemas.common import Cursor
+from service.schemas.common import Cursor, Id
 from service.schemas.jobs import JobAnswer, JobPage, job_answer
 from service.security import MayRunJobs
 from service.storage.audit import note
@@ -42,21 +40,11 @@ router = APIRouter(prefix="/v1/jobs", tags=["批量任务"])
 
 LISTED_FAILURES = 100
 EVENT_EVERY_S = 1.0
+PIECE = 64 * 1024
 
 
-def _create(runtime: Runtime, actor: str, name: str, data: bytes) -> str:
-    """Read an upload and keep it as a job; return the job's id."""
-    most = runtime.settings.max_rows
-    try:
-        rows = list(islice(read_upload(name, data, limits_of(runtime)), most + 1))
-    except EncodingError as error:
-        raise ProblemError(415, str(error)) from error
-    except (DocumentError, RecordsError) as error:
-        raise ProblemError(error.status, str(error)) from error
-    if len(rows) > most:
-        raise ProblemError(413, f"一个任务最多 {most} 条")
-    if not rows:
-        raise ProblemError(422, "文件中没有数据")
+def _create(runtime: Runtime, actor: str, name: str, rows: Sequence[Record | Failure]) -> str:
+    """Keep rows as a job; return the job's id."""
     with runtime.database.session() as session:
         job = create_job(session, actor, name, Purpose.UPLOAD, rows)
         note(session, actor, "create_job", job.id)
@@ -82,7 +70,11 @@ async def create(
     """在后台逐条筛查；有误的条目带行号报错，不影响其他条目。服务中断后自动接着做。"""
     runtime = runtime_of(request)
     data = await file.read()
-    job_id = await run_in_threadpool(_create, runtime, caller.name, safe_name(file.filename or ""), data)
+    name = safe_name(file.filename or "")
+    rows = await read(runtime, lambda limits: list(read_upload(name, data, limits)))
+    if not rows:
+        raise ProblemError(422, "文件中没有数据")
+    job_id = await run_in_threadpool(_create, runtime, caller.name, name, rows)
     await runtime.database_call(runtime.executor.submit, job_id)
     return await runtime.database_call(_read, runtime, job_id)
 
@@ -108,7 +100,7 @@ async def jobs(
 
 
 @router.get("/{job_id}", summary="任务进展", responses=NOT_FOUND)
-async def get_job(request: Request, job_id: str, caller: MayRunJobs) -> JobAnswer:
+async def get_job(request: Request, job_id: Id, caller: MayRunJobs) -> JobAnswer:
     """返回已完成、有误、总条数，速度与预计剩余时间。"""
     del caller
     return await runtime_of(request).database_call(_read, runtime_of(request), job_id)
@@ -120,7 +112,7 @@ async def get_job(request: Request, job_id: str, caller: MayRunJobs) -> JobAnswe
     responses={**NOT_FOUND, 200: {"content": {"text/event-stream": {}}, "description": "每秒一条任务进展"}},
     response_class=StreamingResponse,
 )
-async def events(request: Request, job_id: str, caller: MayRunJobs) -> StreamingResponse:
+async def events(request: Request, job_id: Id, caller: MayRunJobs) -> StreamingResponse:
     """以服务器推送事件（SSE）每秒返回一次任务进展，直到任务结束。"""
     del caller
     runtime = runtime_of(request)
@@ -138,7 +130,7 @@ async def events(request: Request, job_id: str, caller: MayRunJobs) -> Streaming
 
 
 @router.post("/{job_id}/cancel", summary="取消任务", responses=NOT_FOUND)
-async def cancel(request: Request, job_id: str, caller: MayRunJobs) -> JobAnswer:
+async def cancel(request: Request, job_id: Id, caller: MayRunJobs) -> JobAnswer:
     """停止任务；已筛查的结果保留。已结束的任务不能取消。"""
     runtime = runtime_of(request)
 
@@ -157,35 +149,41 @@ async def cancel(request: Request, job_id: str, caller: MayRunJobs) -> JobAnswer
     "/{job_id}/results",
     summary="下载任务结果",
     responses={**NOT_FOUND, 200: {"content": {own: {} for own in MEDIA_TYPES.values()}, "description": "结果文件"}},
-    response_class=FileResponse,
+    response_class=StreamingResponse,
 )
 async def results(
     request: Request,
-    job_id: str,
+    job_id: Id,
     caller: MayRunJobs,
     result_format: Annotated[
         Literal["jsonl", "csv", "xlsx", "parquet"], Query(alias="format", description="文件格式")
     ] = "jsonl",
-) -> FileResponse:
+) -> StreamingResponse:
     """下载全部结果，一条一行，按原顺序；未筛查的条目会注明。"""
     runtime = runtime_of(request)
 
-    def write() -> tuple[str, Path]:
+    def write(file: IO[bytes]) -> str:
         answer = _read(runtime, job_id)
-        with tempfile.NamedTemporaryFile(suffix=f".{result_format}", delete=False) as file:
-            path = Path(file.name)
         with runtime.database.session() as session:
             job = find_job(session, job_id)
             pages = iterate_items(session, job.seq) if job else iter(())
-            write_results(chain.from_iterable(pages), result_format, path)
+            write_results(chain.from_iterable(pages), result_format, file)
             note(session, caller.name, "export_job", job_id)
-        return answer.name, path
+        return answer.name
 
-    name, path = await run_in_threadpool(write)
+    # Without a name in its folder it is gone once it is closed, however the request ends.
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the answer closes it
+    try:
+        name = await run_in_threadpool(write, file)
+    except BaseException:
+        file.close()
+        raise
     saved_as = quote(f"筛查结果-{name}.{result_format}")
-    return FileResponse(
-        path,
+    length = file.tell()
+    file.seek(0)
+    return StreamingResponse(
+        iter(partial(file.read, PIECE), b""),
         media_type=MEDIA_TYPES[result_format],
-        headers={"Content-Disposition": f"attachment; filename*=UTF-8''{saved_as}"},
-        background=BackgroundTask(path.unlink),
+        headers={"Content-Disposition": f"attachment; filename*=UTF-8''{saved_as}", "Content-Length": str(length)},
+        background=BackgroundTask(file.close),
     )

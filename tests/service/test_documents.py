@@ -273,3 +273,31 @@ def test_one_thread_at_a_time_reads_pdfs(monkeypatch):
         found = set(pool.map(lambda _: parse_document("a.pdf", content, Limits()).text, range(20)))
     assert found == {"No refund in any case, zui zhong jie shi quan"}
     assert most == 1
+
+
+def long_screenshot(lines, height):
+    """A tall picture with a line of text at each of some places, by the line's top."""
+    font = ImageFont.truetype(str(FONTS[0]), 36)
+    image = Image.new("RGB", (1080, height), "white")
+    for top, text in lines.items():
+        ImageDraw.Draw(image).text((60, top), text, fill="black", font=font)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.skipif(not FONTS, reason="no Chinese font on this machine")
+def test_a_long_screenshot_is_read_as_a_short_one():
+    """One line lies across the place where the picture is cut, one within what two strips show."""
+    tops = (100, 1890, 1985, 6000, 11900)
+    content = long_screenshot({top: f"会员卡一经售出概不退款第{top}条" for top in tops}, 12_000)
+    document = parse_document("长图.png", content, Limits())
+    assert [block.text for block in document.blocks] == [f"会员卡一经售出概不退款第{top}条" for top in tops]
+
+
+@pytest.mark.parametrize("size", [(30_000, 2), (30_000, 20), (9, 3000)])
+def test_pictures_of_odd_sizes_have_a_clear_answer(client, size):
+    buffer = io.BytesIO()
+    Image.new("RGB", size, "white").save(buffer, "PNG")
+    answer = send(client, "条.png", buffer.getvalue())
+    assert answer.status_code == 422, answer.text

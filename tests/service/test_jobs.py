@@ -95,6 +95,23 @@ def test_every_format_out(client, wait_for):
     assert "clause_sole_interpretation" in found[0]["labels"].split()
 
 
+def test_exports_leave_no_files(client, wait_for, monkeypatch, tmp_path):
+    job = wait_for(client.post("/v1/jobs", files={"file": ("a.jsonl", jsonl(ROWS))}).json()["id"])
+    address = f"/v1/jobs/{job['id']}/results"
+    whole = client.get(address).content
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for part in ("bytes=x", "bytes=0-3"):
+        answer = client.get(address, headers={"Range": part})
+        assert (answer.status_code, answer.content) == (200, whole)
+
+    def fails(*_):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("service.routes.jobs.write_results", fails)
+    assert client.get(address).status_code == 500
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_zip_of_documents(client, wait_for):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:

@@ -1,0 +1,203 @@
+"""Uploads that would take more time or memory than they should, and rows that would sink their file."""
+
+import asyncio
+import io
+import threading
+import time
+import zipfile
+from types import SimpleNamespace
+
+import openpyxl
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from service.documents.model import DocumentError, Limits
+from service.documents.parse import PARSERS, parse_document
+from service.problems import ProblemError
+from service.reading import MAX_WAITING, READERS, read
+from service.records import Failure, Record, read_upload
+from service.settings import Settings
+from tests.service.conftest import BAD, GOOD
+from tests.service.test_documents import CLAUSES, excel_file, word_file, zip_of
+
+
+def with_part(content, name, change):
+    """A docx or xlsx file with one of its parts changed."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return zip_of(
+            [(own, change(archive.read(own)) if own == name else archive.read(own)) for own in archive.namelist()]
+        )
+
+
+def refused(parse):
+    start = time.monotonic()
+    with pytest.raises(DocumentError) as caught:
+        parse()
+    assert time.monotonic() - start < 10
+    return caught.value.status
+
+
+def sheet_with_gap():
+    return with_part(
+        excel_file(), "xl/worksheets/sheet1.xml", lambda xml: xml.replace(b'<row r="3"', b'<row r="99999999999"')
+    )
+
+
+def test_a_gap_between_the_rows_of_a_sheet_is_not_walked():
+    assert refused(lambda: parse_document("a.xlsx", sheet_with_gap(), Limits(rows=1000))) == 413
+    assert refused(lambda: list(read_upload("a.xlsx", sheet_with_gap(), Limits(rows=1000)))) == 413
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (with_part(excel_file(), "xl/styles.xml", lambda xml: xml.replace(b"</cellXfs>", b"<xf/>" * 400_000 + b"</cellXfs>")), "a.xlsx"),
+        (with_part(word_file(CLAUSES), "word/document.xml", lambda xml: xml.replace(b"<w:p>", b"<w:p>" + b"<w:r/>" * 2_100_000, 1)), "a.docx"),
+    ],
+)  # fmt: skip
+def test_xml_that_would_be_a_huge_tree_is_refused(content, name):
+    assert refused(lambda: parse_document(name, content, Limits())) == 413
+
+
+def test_a_merged_cell_is_read_once_however_many_columns_it_claims():
+    def change(xml):
+        assert b"<w:tcPr>" in xml
+        return xml.replace(b"<w:tcPr>", b'<w:tcPr><w:gridSpan w:val="999999999"/>')
+
+    content = with_part(word_file(CLAUSES), "word/document.xml", change)
+    assert "营业时间　九点至二十一点" in parse_document("a.docx", content, Limits()).text
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.html", b"<p>a" * 1_000_000),
+        ("a.html", b"<p " + b" ".join(b"a%d" % n for n in range(100_000)) + b">x"),
+        ("a.html", b" " * (17 * 1024 * 1024)),
+        ("a.txt", b"a\n" * 5_000_000),
+        ("a.csv", b"a\n" * 5_000_000),
+    ],
+)
+def test_long_files_are_refused_as_they_are_read(name, content):
+    assert refused(lambda: parse_document(name, content, Limits(chars=100_000))) == 413
+
+
+def test_what_is_hidden_in_a_page_and_what_stands_in_it():
+    page = (
+        "<html><head><title>题</title></head><body><h1>须知</h1><p hidden>藏<b>起</b></p><script>var x;</script>"
+        f"甲<p>乙<br>丙<img src='data:image/png;base64,{'A' * 600_000}'><table><tr><td>丁<td>戊</table></body></html>"
+    )
+    document = parse_document("a.html", page.encode(), Limits())
+    assert [block.text for block in document.blocks] == ["须知", "甲", "乙", "丙", "丁戊"]
+    assert [block.is_heading for block in document.blocks] == [True, False, False, False, False]
+
+
+def test_a_page_in_an_encoding_that_is_none():
+    content = '<meta charset="undefined"><p>概不退款</p>'.encode()
+    assert parse_document("a.html", content, Limits()).text == "概不退款"
+
+
+def test_a_parquet_file_is_not_unfolded_beyond_the_limit():
+    buffer = io.BytesIO()
+    parquet.write_table(pa.table({"text": ["字" * 100_000] * 500}), buffer, compression="zstd")
+    assert len(buffer.getvalue()) < 10_000
+    assert refused(lambda: list(read_upload("a.parquet", buffer.getvalue(), Limits(unpacked_bytes=2_000_000)))) == 413
+    buffer = io.BytesIO()
+    parquet.write_table(pa.table({"text": ["字" * 1_000_000]}), buffer, compression="zstd")
+    assert refused(lambda: list(read_upload("a.parquet", buffer.getvalue(), Limits(unpacked_bytes=2_000_000)))) == 413
+
+
+def test_a_job_has_a_greatest_size():
+    rows = f'{{"text": "{GOOD}"}}\n'.encode() * 1000
+    assert refused(lambda: list(read_upload("a.jsonl", rows, Limits(unpacked_bytes=10_000)))) == 413
+    assert refused(lambda: list(read_upload("a.jsonl", rows, Limits(rows=999)))) == 413
+    assert len(list(read_upload("a.jsonl", rows, Limits(rows=1000)))) == 1000
+
+
+def test_reading_ends_at_its_deadline():
+    late = Limits(deadline=time.monotonic() - 1)
+    for name, content in (("a.txt", BAD.encode()), ("a.xlsx", excel_file()), ("a.docx", word_file(CLAUSES))):
+        assert refused(lambda name=name, content=content: parse_document(name, content, late)) == 504
+    assert refused(lambda: list(read_upload("a.zip", zip_of([("a.txt", BAD.encode())]), late))) == 504
+
+
+def test_few_uploads_are_read_at_once_and_few_wait():
+    runtime = SimpleNamespace(settings=Settings(read_timeout=30))
+    leave = threading.Event()
+
+    async def go():
+        tasks = [asyncio.create_task(read(runtime, lambda _: leave.wait())) for _ in range(READERS + MAX_WAITING)]
+        await asyncio.sleep(0.1)
+        with pytest.raises(ProblemError) as caught:
+            await read(runtime, lambda _: None)
+        assert caught.value.status == 429
+        leave.set()
+        await asyncio.gather(*tasks)
+        await asyncio.sleep(0.1)
+        assert await read(runtime, lambda _: "read") == "read"
+
+    asyncio.run(go())
+
+
+def test_a_parser_that_is_stuck_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr("service.reading.PATIENCE_S", 0.0)
+    runtime = SimpleNamespace(settings=Settings(read_timeout=0.1))
+    leave = threading.Event()
+    with pytest.raises(ProblemError) as caught:
+        asyncio.run(read(runtime, lambda _: leave.wait()))
+    leave.set()
+    assert caught.value.status == 504
+
+
+def test_rows_that_cannot_be_kept_fail_alone():
+    lines = [
+        '{"id": "\\ud800", "text": "好"}',
+        '{"id": "2", "text": "\\u0000"}',
+        '{"id": "3", "text": "好", "category": "' + "类" * 101 + '"}',
+        '{"id": "' + "号" * 201 + '", "text": "好"}',
+        '{"id": "5", "text": "字字字字字字"}',
+        '{"id": "6", "text": "好"}',
+    ]
+    rows = list(read_upload("a.jsonl", "\n".join(lines).encode(), Limits(text_chars=5)))
+    assert [type(row) for row in rows] == [Failure] * 5 + [Record]
+    assert rows[0].id == "\ufffd"
+    assert "控制字符" in rows[1].error
+    assert "category 过长" in rows[2].error
+    assert len(rows[3].id) == 200
+    assert "上限 5 字" in rows[4].error
+    for row in rows:
+        row.id.encode()
+
+
+def test_a_file_that_no_parser_foresaw_fails_alone(monkeypatch):
+    def broken(*_):
+        raise UnicodeError("odd")
+
+    monkeypatch.setitem(PARSERS, ".md", broken)
+    rows = list(read_upload("a.zip", zip_of([("a.md", b"x"), ("b.txt", b"a\x00b")]), Limits()))
+    assert isinstance(rows[0], Failure)
+    assert rows[1].item.text == "ab"
+
+
+def test_columns_have_the_same_names_in_jobs_and_in_documents():
+    for content in (excel_file(), f"编号,文案\n1,{GOOD}\n2,{BAD}\n".encode()):
+        name = "a.xlsx" if content[:2] == b"PK" else "a.csv"
+        assert [row.item.text for row in read_upload(name, content, Limits())] == [GOOD, BAD]
+        assert [block.text for block in parse_document(name, content, Limits()).blocks] == [GOOD, BAD]
+
+
+def test_rows_of_a_csv_file_are_numbered_by_their_lines():
+    content = f'id,text\n\n1,"{GOOD}\n第二行"\n\n2,{BAD}\n'.encode()
+    assert [row.row for row in read_upload("a.csv", content, Limits())] == [3, 6]
+    assert [block.paragraph for block in parse_document("a.csv", content, Limits()).blocks] == [3, 6]
+
+
+def test_a_sheet_whose_size_is_wrong_is_read_whole():
+    def change(xml):
+        assert b"<dimension" in xml
+        return xml.replace(b'ref="A1:B3"', b'ref="A1"')
+
+    content = with_part(excel_file(), "xl/worksheets/sheet1.xml", change)
+    assert [row.item.text for row in read_upload("a.xlsx", content, Limits())] == [GOOD, BAD]
+    assert openpyxl.load_workbook(io.BytesIO(content)).active.max_row == 3
