@@ -7,6 +7,8 @@ from service.schemas.documents import DocumentAnswer, DocumentSegment
 
 NOTE = "本报告由程序生成，所列为违法线索，供执法人员核查，不是认定。"
 RECOGNISED = "文字由图像识别得来，可能有误字，请对照原件。"
+SUMMARY_HEADER = ("标签", "所在段", "最高概率", "检查记录表行", "统计表行")
+LICENCE_HEADER = ("种类", "编号", "格式")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -54,3 +56,16 @@ def head(answer: DocumentAnswer) -> list[tuple[str, str]]:
         ("模型版本", answer.model_version),
         ("编号", answer.id),
     ]
+
+
+def summary_rows(answer: DocumentAnswer) -> list[tuple[str, ...]]:
+    """Return the summary by label, as SUMMARY_HEADER names it."""
+    return [
+        (own.name, "、".join(map(str, own.segments)), f"{own.probability:.0%}", own.inspection_row, own.statistics_row)
+        for own in answer.summary
+    ]
+
+
+def licence_rows(answer: DocumentAnswer) -> list[tuple[str, ...]]:
+    """Return the licence numbers, as LICENCE_HEADER names them."""
+    return [(own.type.value, own.number, "格式有效" if own.valid else own.fault) for own in answer.licences]

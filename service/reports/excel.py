@@ -1,17 +1,32 @@
 """The report as an Excel file."""
 
 import io
+from collections.abc import Sequence
 
 from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+from openpyxl.cell.rich_text import CellRichText, TextBlock
+from openpyxl.cell.text import InlineFont
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
-from service.reports.common import NOTE, RECOGNISED, basis, guarded, head
-from service.schemas.documents import DocumentAnswer
+from service.reports.common import (
+    LICENCE_HEADER,
+    NOTE,
+    RECOGNISED,
+    SUMMARY_HEADER,
+    basis,
+    guarded,
+    head,
+    licence_rows,
+    marked,
+    summary_rows,
+)
+from service.schemas.documents import DocumentAnswer, DocumentSegment
 
 MAX_CELL = 32_000
 SUSPECTED = PatternFill("solid", fgColor="FFF2CC")
+EVIDENCE = InlineFont(b=True, color="C00000")
 
 
 def cell(value: object) -> object:
@@ -21,7 +36,22 @@ def cell(value: object) -> object:
     return guarded(ILLEGAL_CHARACTERS_RE.sub("", value))[:MAX_CELL]
 
 
-def _fill(sheet: Worksheet, header: tuple[str, ...], rows: list[tuple[object, ...]], widths: tuple[int, ...]) -> None:
+def _marked_cell(segment: DocumentSegment) -> CellRichText:
+    """Return a segment's text with its evidence in bold red; as `cell` has it otherwise."""
+    runs = CellRichText()
+    left = MAX_CELL
+    for text, is_evidence in marked(segment):
+        shown = ILLEGAL_CHARACTERS_RE.sub("", text)
+        shown = (shown if runs else guarded(shown))[:left]
+        left -= len(shown)
+        if shown:
+            runs.append(TextBlock(EVIDENCE, shown) if is_evidence else shown)
+    return runs
+
+
+def _fill(
+    sheet: Worksheet, header: tuple[str, ...], rows: Sequence[tuple[object, ...]], widths: tuple[int, ...]
+) -> None:
     sheet.append(header)
     for own in sheet[1]:
         own.font = Font(bold=True)
@@ -36,13 +66,14 @@ def _fill(sheet: Worksheet, header: tuple[str, ...], rows: list[tuple[object, ..
 
 
 def excel_report(answer: DocumentAnswer) -> bytes:
-    """Return the report: a sheet with the head, one of findings, one of all segments."""
+    """Return the report: sheets with the head, the summary by label, the findings, the whole text, and the licences."""
     book = Workbook()
     summary = book.active
     assert isinstance(summary, Worksheet)  # noqa: S101 - a new book has one sheet
     summary.title = "概况"
     notes = [("说明", NOTE)] + ([("说明", RECOGNISED)] if answer.by_recognition else [])
     _fill(summary, ("项目", "内容"), [*head(answer), *notes], (18, 80))
+    _fill(book.create_sheet("汇总"), SUMMARY_HEADER, summary_rows(answer), (22, 30, 10, 16, 30))
     findings = book.create_sheet("线索")
     rows: list[tuple[object, ...]] = [
         (
@@ -52,7 +83,7 @@ def excel_report(answer: DocumentAnswer) -> bytes:
             "线索" if finding in segment.findings else "待复核",
             round(finding.probability, 3),
             "；".join(evidence.text for evidence in finding.evidence),
-            segment.text,
+            _marked_cell(segment),
             basis(finding),
             finding.inspection_row,
             finding.advice,
@@ -68,7 +99,7 @@ def excel_report(answer: DocumentAnswer) -> bytes:
             segment.index,
             segment.page,
             segment.heading,
-            segment.text,
+            _marked_cell(segment),
             "、".join(finding.name for finding in segment.findings),
         )
         for segment in answer.segments
@@ -77,6 +108,7 @@ def excel_report(answer: DocumentAnswer) -> bytes:
     for row, segment in enumerate(answer.segments, 2):
         if segment.findings:
             everything.cell(row, 4).fill = SUSPECTED
+    _fill(book.create_sheet("证照与批准文号"), LICENCE_HEADER, licence_rows(answer), (24, 30, 30))
     buffer = io.BytesIO()
     book.save(buffer)
     return buffer.getvalue()

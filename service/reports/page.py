@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 from html import escape
 
-from service.reports.common import NOTE, RECOGNISED, basis, head, marked, place
+from service.reports.common import (
+    LICENCE_HEADER,
+    NOTE,
+    RECOGNISED,
+    SUMMARY_HEADER,
+    basis,
+    head,
+    licence_rows,
+    marked,
+    place,
+    summary_rows,
+)
 from service.schemas.documents import DocumentAnswer, DocumentSegment
 
 STYLE = """
@@ -42,11 +53,6 @@ def _segment(segment: DocumentSegment) -> str:
 
 def page_report(answer: DocumentAnswer) -> bytes:
     """Return the report: head, summary by label, and the whole text with the evidence marked."""
-    summary = [
-        (own.name, "、".join(map(str, own.segments)), f"{own.probability:.0%}", own.inspection_row, own.statistics_row)
-        for own in answer.summary
-    ]
-    licences = [(own.type.value, own.number, "格式有效" if own.valid else own.fault) for own in answer.licences]
     parts = [
         "<!DOCTYPE html><html lang='zh-CN'><head><meta charset='utf-8'><title>文件筛查报告</title>",
         f"<style>{STYLE}</style></head><body><h1>文件筛查报告</h1>",
@@ -54,10 +60,8 @@ def page_report(answer: DocumentAnswer) -> bytes:
         f'<p class="note">{NOTE}</p>',
         f'<p class="note">{RECOGNISED}</p>' if answer.by_recognition else "",
         "<h2>线索汇总</h2>",
-        _table(("标签", "所在段", "最高概率", "检查记录表行", "统计表行"), summary)
-        if summary
-        else "<p>未发现违法线索。</p>",
-        "<h2>证照与批准文号</h2>" + _table(("种类", "编号", "格式"), licences) if licences else "",
+        _table(SUMMARY_HEADER, summary_rows(answer)) if answer.summary else "<p>未发现违法线索。</p>",
+        "<h2>证照与批准文号</h2>" + _table(LICENCE_HEADER, licence_rows(answer)) if answer.licences else "",
         "<h2>全文</h2>",
         *(_segment(segment) for segment in answer.segments),
         "</body></html>",

@@ -9,7 +9,18 @@ from docx.enum.text import WD_COLOR_INDEX
 from docx.oxml.ns import qn
 from docx.shared import Pt
 
-from service.reports.common import NOTE, RECOGNISED, basis, head, marked, place
+from service.reports.common import (
+    LICENCE_HEADER,
+    NOTE,
+    RECOGNISED,
+    SUMMARY_HEADER,
+    basis,
+    head,
+    licence_rows,
+    marked,
+    place,
+    summary_rows,
+)
 from service.schemas.documents import DocumentAnswer, DocumentSegment
 
 FONT = "宋体"
@@ -61,23 +72,12 @@ def word_report(answer: DocumentAnswer) -> bytes:
         document.add_paragraph(RECOGNISED)
     document.add_heading("线索汇总", level=1)
     if answer.summary:
-        rows = [
-            (
-                own.name,
-                "、".join(map(str, own.segments)),
-                f"{own.probability:.0%}",
-                own.inspection_row,
-                own.statistics_row,
-            )
-            for own in answer.summary
-        ]
-        _table(document, ("标签", "所在段", "最高概率", "检查记录表行", "统计表行"), rows)
+        _table(document, SUMMARY_HEADER, summary_rows(answer))
     else:
         document.add_paragraph("未发现违法线索。")
     if answer.licences:
         document.add_heading("证照与批准文号", level=1)
-        found = [(own.type.value, own.number, "格式有效" if own.valid else own.fault) for own in answer.licences]
-        _table(document, ("种类", "编号", "格式"), found)
+        _table(document, LICENCE_HEADER, licence_rows(answer))
     suspicious = [segment for segment in answer.segments if segment.findings or segment.review]
     if suspicious:
         document.add_heading("逐段线索", level=1)

@@ -12,6 +12,7 @@ import docx
 import openpyxl
 import pypdfium2
 import pytest
+from openpyxl.cell.rich_text import CellRichText, TextBlock
 from PIL import Image, ImageDraw, ImageFont
 
 from service.documents.model import Limits
@@ -24,6 +25,7 @@ CLAUSES = [
     "第三条 因不可抗力不能履行的，双方根据影响协商处理。",
     "第四条 本合同最终解释权归甲方所有。",
 ]
+LICENCE = "统一社会信用代码91110000600037341L"
 FONTS = sorted(Path("/usr/share/fonts").rglob("*CJK*.tt[cf]"))
 
 
@@ -149,7 +151,9 @@ def test_a_screenshot_is_read_on_this_machine(client, name, image_format):
 
 @pytest.mark.parametrize("report_format", ["docx", "xlsx", "html"])
 def test_reports_mark_the_words(client, report_format):
-    body = send(client, "=合同.docx", word_file([*CLAUSES, '=HYPERLINK("http://x") 概不退款']), kind="clause").json()
+    body = send(
+        client, "=合同.docx", word_file([*CLAUSES, '=HYPERLINK("http://x") 概不退款', LICENCE]), kind="clause"
+    ).json()
     answer = client.get(f"/v1/documents/{body['id']}/report.{report_format}")
     assert answer.status_code == 200
     if report_format == "docx":
@@ -157,7 +161,19 @@ def test_reports_mark_the_words(client, report_format):
         marked = [run.text for paragraph in document.paragraphs for run in paragraph.runs if run.font.highlight_color]
         assert any("解释权" in text for text in marked)
     elif report_format == "xlsx":
-        book = openpyxl.load_workbook(io.BytesIO(answer.content))
+        book = openpyxl.load_workbook(io.BytesIO(answer.content), rich_text=True)
+        marked = [
+            str(run)
+            for row in book["全文"].iter_rows(values_only=True)
+            for value in row
+            if isinstance(value, CellRichText)
+            for run in value
+            if isinstance(run, TextBlock) and run.font.b
+        ]
+        assert any("解释权" in text for text in marked)
+        summary = list(book["汇总"].iter_rows(values_only=True))
+        assert {row[0] for row in summary[1:]} == {own["name"] for own in body["summary"]}
+        assert ("统一社会信用代码", "91110000600037341L") in {row[:2] for row in book["证照与批准文号"].values}
         texts = [str(cell) for sheet in book for row in sheet.iter_rows(values_only=True) for cell in row if cell]
         assert any("解释权" in text for text in texts)
         assert not any(text.startswith("=") for text in texts)
