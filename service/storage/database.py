@@ -73,5 +73,6 @@ class Database:
             yield session
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; one that a thread still works with is closed when it lets go of it."""
+        event.listen(self.engine.pool, "checkin", lambda _, entry: entry.invalidate())
         self.engine.dispose()
