@@ -1,15 +1,24 @@
 """Parts that all reports share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from screening.results import Finding
 from service.schemas.documents import DocumentAnswer, DocumentSegment
 
 NOTE = "本报告由程序生成，所列为违法线索，供执法人员核查，不是认定。"
 RECOGNISED = "文字由图像识别得来，可能有误字，请对照原件。"
-SUMMARY_HEADER = ("标签", "所在段", "最高概率", "检查记录表行", "统计表行")
-LICENCE_HEADER = ("种类", "编号", "格式")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a report, and what to say where it has no rows."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    empty: str
 
 
 def guarded(value: str) -> str:
@@ -58,14 +67,19 @@ def head(answer: DocumentAnswer) -> list[tuple[str, str]]:
     ]
 
 
-def summary_rows(answer: DocumentAnswer) -> list[tuple[str, ...]]:
-    """Return the summary by label, as SUMMARY_HEADER names it."""
-    return [
+def notes(answer: DocumentAnswer) -> list[str]:
+    """Return what the reader of a report must know."""
+    return [NOTE, RECOGNISED] if answer.by_recognition else [NOTE]
+
+
+def tables(answer: DocumentAnswer) -> tuple[Table, ...]:
+    """Return the summary by label, and the licence numbers."""
+    summary = [
         (own.name, "、".join(map(str, own.segments)), f"{own.probability:.0%}", own.inspection_row, own.statistics_row)
         for own in answer.summary
     ]
-
-
-def licence_rows(answer: DocumentAnswer) -> list[tuple[str, ...]]:
-    """Return the licence numbers, as LICENCE_HEADER names them."""
-    return [(own.type.value, own.number, "格式有效" if own.valid else own.fault) for own in answer.licences]
+    licences = [(own.type.value, own.number, "格式有效" if own.valid else own.fault) for own in answer.licences]
+    return (
+        Table("线索汇总", ("标签", "所在段", "最高概率", "检查记录表行", "统计表行"), summary, "未发现违法线索。"),
+        Table("证照与批准文号", ("种类", "编号", "格式"), licences, "文中没有证照或批准文号。"),
+    )

@@ -10,21 +10,11 @@ from openpyxl.cell.text import InlineFont
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
-from service.reports.common import (
-    LICENCE_HEADER,
-    NOTE,
-    RECOGNISED,
-    SUMMARY_HEADER,
-    basis,
-    guarded,
-    head,
-    licence_rows,
-    marked,
-    summary_rows,
-)
+from service.reports.common import basis, guarded, head, marked, notes, tables
 from service.schemas.documents import DocumentAnswer, DocumentSegment
 
 MAX_CELL = 32_000
+TABLE_WIDTHS = (24, 30, 30, 16, 30)
 SUSPECTED = PatternFill("solid", fgColor="FFF2CC")
 EVIDENCE = InlineFont(b=True, color="C00000")
 
@@ -66,14 +56,14 @@ def _fill(
 
 
 def excel_report(answer: DocumentAnswer) -> bytes:
-    """Return the report: sheets with the head, the summary by label, the findings, the whole text, and the licences."""
+    """Return the report: sheets with the head, the tables that all reports have, the findings, and the whole text."""
     book = Workbook()
     summary = book.active
     assert isinstance(summary, Worksheet)  # noqa: S101 - a new book has one sheet
     summary.title = "概况"
-    notes = [("说明", NOTE)] + ([("说明", RECOGNISED)] if answer.by_recognition else [])
-    _fill(summary, ("项目", "内容"), [*head(answer), *notes], (18, 80))
-    _fill(book.create_sheet("汇总"), SUMMARY_HEADER, summary_rows(answer), (22, 30, 10, 16, 30))
+    _fill(summary, ("项目", "内容"), [*head(answer), *(("说明", note) for note in notes(answer))], (18, 80))
+    for own in tables(answer):
+        _fill(book.create_sheet(own.title), own.header, own.rows, TABLE_WIDTHS)
     findings = book.create_sheet("线索")
     rows: list[tuple[object, ...]] = [
         (
@@ -108,7 +98,6 @@ def excel_report(answer: DocumentAnswer) -> bytes:
     for row, segment in enumerate(answer.segments, 2):
         if segment.findings:
             everything.cell(row, 4).fill = SUSPECTED
-    _fill(book.create_sheet("证照与批准文号"), LICENCE_HEADER, licence_rows(answer), (24, 30, 30))
     buffer = io.BytesIO()
     book.save(buffer)
     return buffer.getvalue()

@@ -3,18 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from service.reports.common import (
-    LICENCE_HEADER,
-    NOTE,
-    RECOGNISED,
-    SUMMARY_HEADER,
-    basis,
-    head,
-    licence_rows,
-    marked,
-    place,
-    summary_rows,
-)
+from service.reports.common import basis, head, marked, notes, place, tables
 from service.schemas.documents import DocumentAnswer, DocumentSegment
 
 STYLE = """
@@ -56,12 +45,12 @@ def page_report(answer: DocumentAnswer) -> bytes:
     parts = [
         "<!DOCTYPE html><html lang='zh-CN'><head><meta charset='utf-8'><title>文件筛查报告</title>",
         f"<style>{STYLE}</style></head><body><h1>文件筛查报告</h1>",
-        _table(("项目", "内容"), [(name, value) for name, value in head(answer)]),
-        f'<p class="note">{NOTE}</p>',
-        f'<p class="note">{RECOGNISED}</p>' if answer.by_recognition else "",
-        "<h2>线索汇总</h2>",
-        _table(SUMMARY_HEADER, summary_rows(answer)) if answer.summary else "<p>未发现违法线索。</p>",
-        "<h2>证照与批准文号</h2>" + _table(LICENCE_HEADER, licence_rows(answer)) if answer.licences else "",
+        _table(("项目", "内容"), head(answer)),
+        *(f'<p class="note">{note}</p>' for note in notes(answer)),
+        *(
+            f"<h2>{own.title}</h2>" + (_table(own.header, own.rows) if own.rows else f"<p>{own.empty}</p>")
+            for own in tables(answer)
+        ),
         "<h2>全文</h2>",
         *(_segment(segment) for segment in answer.segments),
         "</body></html>",

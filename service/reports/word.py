@@ -9,18 +9,7 @@ from docx.enum.text import WD_COLOR_INDEX
 from docx.oxml.ns import qn
 from docx.shared import Pt
 
-from service.reports.common import (
-    LICENCE_HEADER,
-    NOTE,
-    RECOGNISED,
-    SUMMARY_HEADER,
-    basis,
-    head,
-    licence_rows,
-    marked,
-    place,
-    summary_rows,
-)
+from service.reports.common import basis, head, marked, notes, place, tables
 from service.schemas.documents import DocumentAnswer, DocumentSegment
 
 FONT = "宋体"
@@ -66,18 +55,15 @@ def word_report(answer: DocumentAnswer) -> bytes:
     for name in ("Title", "Heading 1", "Heading 2"):
         document.styles[name].element.get_or_add_rPr().get_or_add_rFonts().set(qn("w:eastAsia"), "黑体")
     document.add_heading("文件筛查报告", level=0)
-    _table(document, ("项目", "内容"), [(name, value) for name, value in head(answer)])
-    document.add_paragraph(NOTE)
-    if answer.by_recognition:
-        document.add_paragraph(RECOGNISED)
-    document.add_heading("线索汇总", level=1)
-    if answer.summary:
-        _table(document, SUMMARY_HEADER, summary_rows(answer))
-    else:
-        document.add_paragraph("未发现违法线索。")
-    if answer.licences:
-        document.add_heading("证照与批准文号", level=1)
-        _table(document, LICENCE_HEADER, licence_rows(answer))
+    _table(document, ("项目", "内容"), head(answer))
+    for note in notes(answer):
+        document.add_paragraph(note)
+    for own in tables(answer):
+        document.add_heading(own.title, level=1)
+        if own.rows:
+            _table(document, own.header, own.rows)
+        else:
+            document.add_paragraph(own.empty)
     suspicious = [segment for segment in answer.segments if segment.findings or segment.review]
     if suspicious:
         document.add_heading("逐段线索", level=1)

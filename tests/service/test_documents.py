@@ -171,7 +171,7 @@ def test_reports_mark_the_words(client, report_format):
             if isinstance(run, TextBlock) and run.font.b
         ]
         assert any("解释权" in text for text in marked)
-        summary = list(book["汇总"].iter_rows(values_only=True))
+        summary = list(book["线索汇总"].iter_rows(values_only=True))
         assert {row[0] for row in summary[1:]} == {own["name"] for own in body["summary"]}
         assert ("统一社会信用代码", "91110000600037341L") in {row[:2] for row in book["证照与批准文号"].values}
         texts = [str(cell) for sheet in book for row in sheet.iter_rows(values_only=True) for cell in row if cell]
