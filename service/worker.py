@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from itertools import count
+from itertools import count, islice
 
 import structlog
 
@@ -158,21 +158,20 @@ class InferenceWorker:
     def _judge_apart(self, screener: Screener, shares: list[tuple[Task, Share]]) -> None:
         """Judge shares together; where that fails each alone, so that another's failure does not become its own."""
         try:
-            self._judge(screener, shares)
+            judged = iter(screener.judge([piece for _, share in shares for _, piece in share]))
         except Exception as error:
             if len(shares) == 1:
                 self._fail(shares[0][0], error)
                 return
             for own in shares:
                 self._judge_apart(screener, [own])
-
-    @staticmethod
-    def _judge(screener: Screener, shares: list[tuple[Task, Share]]) -> None:
-        judged = screener.judge([piece for _, share in shares for _, piece in share])
-        start = 0
+            return
         for task, share in shares:
-            task.take(screener, share, judged[start : start + len(share)])
-            start += len(share)
+            part = list(islice(judged, len(share)))
+            try:
+                task.take(screener, share, part)
+            except Exception as error:
+                self._fail(task, error)
 
     def _fail(self, task: Task, error: Exception) -> None:
         log.error("screening failed", error=type(error).__name__)  # no trace, which may hold the text

@@ -47,7 +47,7 @@ def test_shares_make_the_same_outcomes_as_the_whole(worker, screener):
     assert isinstance(outcomes.pop(), TextError)
     for outcome, whole in zip(outcomes, screener.screen(items), strict=True):
         assert outcome.verdict == whole.verdict
-        assert outcome.score == pytest.approx(whole.score, abs=8)
+        assert outcome.score == pytest.approx(whole.score, abs=0.1)
         assert [own.start for own in outcome.segments] == [own.start for own in whole.segments]
     assert worker.waiting == 0
 
