@@ -88,8 +88,6 @@ def _text_of(argument: str) -> str:
     if not FILE_NAME.fullmatch(argument):
         return argument
     path = Path(argument)
-    if not path.is_file():
-        raise MingjianError(f"文件不存在：{argument}")
     if path.suffix.lower() != ".txt":
         raise MingjianError(f"不能直接筛查此类文件：{argument}；文档请上传到服务的 /v1/documents")
     from screening.textfile import read_text_file  # noqa: PLC0415
@@ -115,7 +113,7 @@ def screen_command(
     with _errors_told():
         hint = kind_of(kind)
         records = _is_records(source)
-        if records and not Path(source).is_file():
+        if (records or FILE_NAME.fullmatch(source)) and not Path(source).is_file():
             raise MingjianError(f"文件不存在：{source}")
         screener = Screener.load(model)
         if records:
