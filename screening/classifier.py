@@ -16,8 +16,8 @@ from screening.wide import WideModel, WideReading
 BATCH_TOKENS = 1024
 BATCH_OVERHEAD = 32
 CATEGORY_CHARS = 40
-# At most, around context and text; no other token stands for less than a character.
-SPECIAL_TOKENS = 8
+# At most, that mark where context and text begin and end; no other token stands for less than a character.
+MARKER_TOKENS = 8
 
 Floats = NDArray[np.float32]
 
@@ -153,7 +153,7 @@ class Classifier:
 
     def holds(self, item: Input) -> bool:
         """Tell whether the network reads the whole of an input, or its end would be cut off."""
-        if len(item.text) + len(item.context()) + SPECIAL_TOKENS <= self._max_tokens:
+        if len(item.text) + len(item.context()) + MARKER_TOKENS <= self._max_tokens:
             return True
         return not self.encode([item])[0].overflowing
 
