@@ -10,6 +10,8 @@ from screening import Screener
 
 os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
 ROOT = Path(__file__).parent.parent
+# Makes a contract long enough to be cut.
+FILLER = "\n第九条 双方应当依照本合同的约定履行各自的义务。" * 12
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from screening.evidence import evidence_spans
 from screening.resources import shipped_model
 from screening.results import Verdict
 from screening.screener import MAX_CHARS, Screener, TextError, TextInput, violation_score
-from tests.conftest import ROOT
+from tests.conftest import FILLER, ROOT
 
 
 @pytest.mark.parametrize(
@@ -126,9 +126,6 @@ def test_the_shipped_model_has_not_drifted():
     assert parity["fp32_flips"] == 0
     assert parity["int8_flips"] <= 0.003 * parity["decisions"]
     Screener.load(folder).check_golden()
-
-
-FILLER = "\n第九条 双方应当依照本合同的约定履行各自的义务。" * 12
 
 
 def test_words_read_with_several_items_are_shown_once(screener):

@@ -4,6 +4,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from screening.segment import LEAD_CHARS, OVERLAP_CHARS, WHOLE_CHARS, WINDOW_CHARS, segment
+from tests.conftest import FILLER
 
 CONTRACT = (
     """健身服务合同
@@ -20,7 +21,6 @@ CONTRACT = (
 )
 
 
-FILLER = "\n第九条 双方应当依照本合同的约定履行各自的义务。" * 12
 LINES = st.one_of(
     st.builds(
         lambda mark, words, end: mark + words + end,
