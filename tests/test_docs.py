@@ -47,13 +47,23 @@ def test_the_curl_examples_work(name, tmp_path):
                 assert answer.json()["findings"][0]["label"] == "clause_sole_interpretation"
                 continue
             form = dict(words[n + 1].split("=", 1) for n, word in enumerate(words) if word == "-F")
-            name = form.pop("file").removeprefix("@")
-            if name.endswith(".docx"):
-                terms.save(tmp_path / name)
-            else:
-                (tmp_path / name).write_text('{"id": "1", "text": "概不退款"}\n', encoding="utf-8")
-            answer = client.post(path, files={"file": (name, (tmp_path / name).read_bytes())}, data=form)
+            own = form.pop("file").removeprefix("@")
+            file = tmp_path / own if own.endswith(".docx") else ROOT / own
+            if own.endswith(".docx"):
+                terms.save(file)
+            answer = client.post(path, files={"file": (file.name, file.read_bytes())}, data=form)
             assert answer.status_code in (201, 202), answer.text
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_sample_data_are_there_and_give_findings(name):
+    line = next(line for line in blocks(name).splitlines() if line.startswith("mingjian screen --json"))
+    sample = ROOT / shlex.split(line)[3]
+    done = CliRunner().invoke(app, ["screen", "--json", str(sample)])
+    assert done.exit_code == 1
+    results = [json.loads(result) for result in done.stdout.splitlines()]
+    assert len(results) == len(sample.read_text(encoding="utf-8").split("\n")) - 1
+    assert sum(bool(result["findings"]) for result in results) > len(results) / 2
 
 
 @pytest.mark.parametrize("name", READMES)
