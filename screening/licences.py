@@ -52,6 +52,11 @@ class Licence(BaseModel):
     fault: str = ""
     inspection_row: InspectionRow = "主体资格"
 
+    @property
+    def form(self) -> str:
+        """What is to be said of its form, in Chinese."""
+        return "格式有效" if self.valid else self.fault
+
 
 @dataclass(frozen=True)
 class _Form:

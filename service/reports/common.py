@@ -78,7 +78,7 @@ def tables(answer: DocumentAnswer) -> tuple[Table, ...]:
         (own.name, "、".join(map(str, own.segments)), f"{own.probability:.0%}", own.inspection_row, own.statistics_row)
         for own in answer.summary
     ]
-    licences = [(own.type.value, own.number, "格式有效" if own.valid else own.fault) for own in answer.licences]
+    licences = [(own.type.value, own.number, own.form) for own in answer.licences]
     return (
         Table("线索汇总", ("标签", "所在段", "最高概率", "检查记录表行", "统计表行"), summary, "未发现违法线索。"),
         Table("证照与批准文号", ("种类", "编号", "格式"), licences, "文中没有证照或批准文号。"),

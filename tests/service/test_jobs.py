@@ -89,10 +89,22 @@ def test_every_format_out(client, wait_for):
     assert rows[2]["文本"].startswith("'=1+1")
     book = openpyxl.load_workbook(io.BytesIO(get("xlsx")))
     cells = list(book.active.iter_rows(values_only=True))
-    assert cells[3][9].startswith("'=1+1")
+    assert cells[3][cells[0].index("文本")].startswith("'=1+1")
     found = parquet.read_table(io.BytesIO(get("parquet"))).to_pylist()
     assert [row["row"] for row in found] == [1, 2, 3]
     assert "clause_sole_interpretation" in found[0]["labels"].split()
+
+
+def test_licence_numbers_stand_beside_the_findings(client, wait_for):
+    rows = [{"text": "持证经营，统一社会信用代码91110000600037341L"}, {"text": "统一社会信用代码911100006000373411"}]
+    job = wait_for(client.post("/v1/jobs", files={"file": ("a.jsonl", jsonl(rows))}).json()["id"])
+    address = f"/v1/jobs/{job['id']}/results"
+    right, wrong = (json.loads(line)["licences"][0] for line in client.get(address).text.splitlines())
+    assert (right["number"], right["valid"], wrong["valid"]) == ("91110000600037341L", True, False)
+    table = client.get(address, params={"format": "csv"}).content.decode("utf-8-sig")
+    shown = [row["证照与批准文号"] for row in csv.DictReader(io.StringIO(table))]
+    assert shown[0] == "统一社会信用代码 91110000600037341L（格式有效）"
+    assert wrong["fault"] in shown[1]
 
 
 def test_exports_leave_no_files(client, wait_for, monkeypatch, tmp_path):
