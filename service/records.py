@@ -204,6 +204,11 @@ def read_upload(name: str, data: bytes, limits: Limits) -> Iterator[Record | Fai
         yield row
 
 
+def read_rows(name: str, data: bytes, limits: Limits) -> list[Record | Failure]:
+    """Return every row of an upload; raises as `read_upload` does."""
+    return list(read_upload(name, data, limits))
+
+
 def read_records(path: Path) -> Iterator[Record | Failure]:
     """Yield every row of a file, good or bad; raises as `read_upload` does."""
     yield from read_upload(path.name, path.read_bytes(), Limits())

@@ -8,6 +8,7 @@ from fastapi import Request
 
 from screening.screener import Screener
 from screening.taxonomy import Taxonomy, load_taxonomy
+from service.reading import Readers
 from service.settings import Settings
 from service.storage.audit import note_model
 from service.storage.database import Database
@@ -31,6 +32,7 @@ class Runtime:
         self.worker = InferenceWorker(
             lambda: Screener.load(settings.model, settings.threads), settings.max_queue, settings.max_queue_chars
         )
+        self.readers = Readers(settings)
         self.jobs: JobExecutor | None = None
         self.model_version = ""
         self._database_threads = CapacityLimiter(DATABASE_THREADS)
@@ -51,6 +53,7 @@ class Runtime:
     def stop(self) -> None:
         """Take no more work, finish what is in hand, and give the rest back."""
         self.stopping = True
+        self.readers.stop()
         if self.jobs:
             self.jobs.stop()
         self.worker.stop(self.settings.shutdown_grace)

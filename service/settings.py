@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     max_document_chars: Annotated[Positive, Field(description="一份文件的字数上限")] = 1_000_000
     max_rows: Annotated[Positive, Field(description="一个任务的条数上限")] = 1_000_000
     read_timeout: Annotated[float, Field(gt=0, description="读取一份上传文件的秒数上限")] = 120.0
+    max_reader_bytes: Annotated[Positive, Field(description="读取一份上传文件的内存上限（字节）")] = 4096 * MEBIBYTE
     request_timeout: Annotated[float, Field(gt=0, description="一次请求等待推理的秒数上限")] = 30.0
     shutdown_grace: Annotated[float, Field(gt=0, description="停止时等待手头工作的秒数上限")] = 20.0
     shutdown_drain: Annotated[float, Field(ge=0, description="停止前先报告不可用的秒数")] = 1.0

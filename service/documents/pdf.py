@@ -1,6 +1,8 @@
-"""Reads PDF files: the text layer, or, on pages that have none, the picture of the page."""
+"""Reads PDF files: the text layer, or, on pages that have none, the picture of the page.
 
-import threading
+PDFium crashes where two threads of a process are in it, whatever their documents (see `service.reading`).
+"""
+
 from contextlib import closing
 
 import pypdfium2
@@ -12,9 +14,6 @@ from service.documents.recognition import recognise
 # Dots a page point: legible to the recogniser, and no larger.
 SCALE = 2.0
 MAX_RECOGNISED_PAGES = 30
-# PDFium crashes where two threads are in it, whatever their documents: whoever calls it, or closes what it made, holds
-# this lock. Nothing is left for garbage collection to close, which would be at any time and in any thread.
-_pdfium = threading.Lock()
 
 
 def _open(data: bytes) -> pypdfium2.PdfDocument:
@@ -47,9 +46,8 @@ def _read(pdf: pypdfium2.PdfDocument, index: int, limits: Limits) -> list[str] |
 
 def parse_pdf(name: str, data: bytes, limits: Limits) -> Document:
     """Read all pages; raises DocumentError where the file is encrypted, broken or too long."""
-    with _pdfium:
-        pdf = _open(data)
-        pages = len(pdf)
+    pdf = _open(data)
+    pages = len(pdf)
     try:
         if pages > limits.pages:
             raise DocumentError(f"PDF 共 {pages} 页，上限 {limits.pages} 页", 413)
@@ -57,8 +55,7 @@ def parse_pdf(name: str, data: bytes, limits: Limits) -> Document:
         recognised = 0
         for index in range(pages):
             limits.check_time()
-            with _pdfium:
-                found = _read(pdf, index, limits)
+            found = _read(pdf, index, limits)
             if isinstance(found, Image.Image):
                 if recognised == MAX_RECOGNISED_PAGES:
                     raise DocumentError(f"PDF 中没有文字层的页面超过 {MAX_RECOGNISED_PAGES} 页", 413)
@@ -68,6 +65,5 @@ def parse_pdf(name: str, data: bytes, limits: Limits) -> Document:
     except pypdfium2.PdfiumError as error:
         raise DocumentError("PDF 文件已损坏，无法读取") from error
     finally:
-        with _pdfium:
-            pdf.close()
+        pdf.close()
     return Document(name, within(blocks, limits), by_recognition=recognised > 0)

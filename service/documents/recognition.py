@@ -1,7 +1,6 @@
 """Reads text from pictures, on this machine: the recogniser's models come inside its package."""
 
 import io
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -23,7 +22,6 @@ OVERLAP = 120
 MIN_WIDTH = 736
 # Smaller than any character.
 MIN_SIDE = 8
-_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -64,8 +62,7 @@ def _read_strip(strip: Image.Image, top: int) -> Iterator[_Line]:
     canvas = Image.new("RGB", (max(strip.width, MIN_WIDTH), strip.height), "white")
     canvas.paste(strip)
     try:
-        with _one_at_a_time:
-            found = _recogniser()(np.asarray(canvas)[:, :, ::-1])
+        found = _recogniser()(np.asarray(canvas)[:, :, ::-1])
     except Exception as error:  # its libraries raise what they like on pictures of odd sizes
         raise DocumentError("图像无法识别") from error
     if found.txts is None:

@@ -12,7 +12,6 @@ from screening.taxonomy import Kind
 from service.documents.parse import parse_document
 from service.documents.screen import document_answer, inputs, passes
 from service.problems import NOT_FOUND, ProblemError
-from service.reading import read
 from service.reports.excel import excel_report
 from service.reports.page import page_report
 from service.reports.word import word_report
@@ -45,7 +44,7 @@ async def screen_document(
     """逐段返回文件中的违法线索，并按标签汇总。截图和扫描件在本机识别文字，不外传。"""
     runtime = runtime_of(request)
     data = await file.read()
-    document = await read(runtime, lambda limits: parse_document(file.filename or "", data, limits))
+    document = await runtime.readers.read(parse_document, file.filename or "", data)
     results: list[Screening] = []
     for items in passes(inputs(document, None if kind == "auto" else kind, category)):
         for outcome in await run_worker(runtime, items):

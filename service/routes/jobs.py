@@ -17,8 +17,7 @@ from service.cursors import decode_cursor, page_of
 from service.documents.parse import safe_name
 from service.exports import MEDIA_TYPES, write_results
 from service.problems import NOT_FOUND, ProblemError
-from service.reading import read
-from service.records import Failure, Record, read_upload
+from service.records import Failure, Record, read_rows
 from service.runtime import Runtime, runtime_of
 from service.schemas.common import Cursor, Id
 from service.schemas.jobs import JobAnswer, JobPage, job_answer
@@ -71,7 +70,7 @@ async def create(
     runtime = runtime_of(request)
     data = await file.read()
     name = safe_name(file.filename or "")
-    rows = await read(runtime, lambda limits: list(read_upload(name, data, limits)))
+    rows = await runtime.readers.read(read_rows, name, data)
     if not rows:
         raise ProblemError(422, "文件中没有数据")
     job_id = await run_in_threadpool(_create, runtime, caller.name, name, rows)

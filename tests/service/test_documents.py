@@ -2,10 +2,8 @@
 
 import io
 import struct
-import time
 import zipfile
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import docx
@@ -267,28 +265,6 @@ def test_hostile_files_get_a_clear_answer(client, name):
     assert answer.headers["content-type"] == "application/problem+json"
     assert any("\u4e00" <= character <= "\u9fff" for character in answer.json()["detail"])
     assert client.get("/readyz").status_code == 200
-
-
-def test_one_thread_at_a_time_reads_pdfs(monkeypatch):
-    """Two in PDFium at once bring the process down, sooner or later: here they are caught on the way."""
-    inside, most = 0, 0
-    whole = pypdfium2.PdfPage.get_textpage
-
-    def slow(page):
-        nonlocal inside, most
-        inside += 1
-        most = max(most, inside)
-        time.sleep(0.01)
-        text = whole(page)
-        inside -= 1
-        return text
-
-    monkeypatch.setattr(pypdfium2.PdfPage, "get_textpage", slow)
-    content = pdf_file()
-    with ThreadPoolExecutor(4) as pool:
-        found = set(pool.map(lambda _: parse_document("a.pdf", content, Limits()).text, range(20)))
-    assert found == {"No refund in any case, zui zhong jie shi quan"}
-    assert most == 1
 
 
 def long_screenshot(lines, height):

@@ -2,10 +2,8 @@
 
 import asyncio
 import io
-import threading
 import time
 import zipfile
-from types import SimpleNamespace
 
 import openpyxl
 import pyarrow as pa
@@ -15,9 +13,10 @@ from pyarrow import parquet
 from service.documents.model import DocumentError, Limits
 from service.documents.parse import PARSERS, parse_document
 from service.problems import ProblemError
-from service.reading import MAX_WAITING, READERS, read
+from service.reading import MAX_WAITING, READERS, Readers
 from service.records import Failure, Record, read_upload
 from service.settings import Settings
+from tests.service.bad_parsers import crash, hang, size_of, swell, wait_for_file
 from tests.service.conftest import BAD, GOOD
 from tests.service.test_documents import CLAUSES, excel_file, word_file, zip_of
 
@@ -122,32 +121,56 @@ def test_reading_ends_at_its_deadline():
     assert refused(lambda: list(read_upload("a.zip", zip_of([("a.txt", BAD.encode())]), late))) == 504
 
 
-def test_few_uploads_are_read_at_once_and_few_wait():
-    runtime = SimpleNamespace(settings=Settings(read_timeout=30))
-    leave = threading.Event()
+@pytest.fixture
+def readers(monkeypatch):
+    """Readers that wait less long, and may take less memory; their processes end with the test."""
+    monkeypatch.setattr("service.reading.PATIENCE_S", 1.0)
+    readers = Readers(Settings(read_timeout=8, max_reader_bytes=2 * 1024**3))
+    yield readers
+    readers.stop()
+
+
+def test_few_uploads_are_read_at_once_and_few_wait(tmp_path):
+    readers, leave = Readers(Settings(read_timeout=30)), tmp_path / "leave"
 
     async def go():
-        tasks = [asyncio.create_task(read(runtime, lambda _: leave.wait())) for _ in range(READERS + MAX_WAITING)]
+        reading = [readers.read(wait_for_file, str(leave), b"") for _ in range(READERS + MAX_WAITING)]
+        tasks = [asyncio.create_task(own) for own in reading]
         await asyncio.sleep(0.1)
         with pytest.raises(ProblemError) as caught:
-            await read(runtime, lambda _: None)
+            await readers.read(size_of, "a.txt", b"")
         assert caught.value.status == 429
-        leave.set()
+        leave.touch()
         await asyncio.gather(*tasks)
         await asyncio.sleep(0.1)
-        assert await read(runtime, lambda _: "read") == "read"
+        assert await readers.read(size_of, "a.txt", b"abc") == ("a.txt", 3)
 
     asyncio.run(go())
+    readers.stop()
 
 
-def test_a_parser_that_is_stuck_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr("service.reading.PATIENCE_S", 0.0)
-    runtime = SimpleNamespace(settings=Settings(read_timeout=0.1))
-    leave = threading.Event()
-    with pytest.raises(ProblemError) as caught:
-        asyncio.run(read(runtime, lambda _: leave.wait()))
-    leave.set()
-    assert caught.value.status == 504
+@pytest.mark.parametrize(("parser", "status"), [(hang, 504), (crash, 422), (swell, 413)])
+def test_what_hangs_crashes_or_swells_fails_alone(readers, parser, status):
+    async def go():
+        reading = [readers.read(parser, "a.pdf", b"") for _ in range(READERS)]
+        return await asyncio.gather(*reading, return_exceptions=True)
+
+    assert [error.status for error in asyncio.run(go())] == [status] * READERS
+    content = b"a" * 50_000_000
+    assert asyncio.run(readers.read(size_of, "a.txt", content)) == ("a.txt", len(content))
+
+
+def test_reading_ends_when_the_service_does(readers):
+    async def go():
+        task = asyncio.create_task(readers.read(hang, "a.pdf", b""))
+        await asyncio.sleep(1.5)
+        readers.stop()
+        with pytest.raises(ProblemError):
+            await task
+
+    start = time.monotonic()
+    asyncio.run(go())
+    assert time.monotonic() - start < 2.5
 
 
 def test_rows_that_cannot_be_kept_fail_alone():

@@ -1,0 +1,26 @@
+"""Parsers that go wrong as other people's may; a module of its own, as the readers' processes import it."""
+
+import os
+import time
+from pathlib import Path
+
+
+def size_of(name, data, limits):
+    return name, len(data)
+
+
+def wait_for_file(name, data, limits):
+    while not Path(name).exists():
+        time.sleep(0.01)
+
+
+def crash(name, data, limits):
+    os.abort()
+
+
+def hang(name, data, limits):
+    time.sleep(60)
+
+
+def swell(name, data, limits):
+    return len(bytearray(3 * 1024**3))
