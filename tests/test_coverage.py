@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from service.cli import app
 from tests.conftest import ROOT
 from training.corpus import Row
-from training.coverage import coverage_of, trade_of
+from training.coverage import coverage_of, medium_of, trade_of
 
 
 def row(n, category, labels):
@@ -18,6 +18,15 @@ def test_trades_come_from_the_words_of_the_category():
     assert trade_of("普通食品 直播间") == "食品"
     assert trade_of("电子烟") == "烟草烟花"
     assert trade_of("说不清的东西") == "其他"
+
+
+def test_media_and_provinces_come_from_category_and_text():
+    assert medium_of("普通食品 直播间") == "直播短视频"
+    assert medium_of("白酒") == "其他"
+    rows = [row(1, "民宿 公众号", ("ad_absolute",)).model_copy(update={"text": "来大理，住最好的院子"})]
+    found = coverage_of(rows)
+    assert found.media == {("ad_absolute", "社交平台"): 1}
+    assert found.provinces == {("ad_absolute", "云南"): 1}
 
 
 def test_a_trade_with_few_lawful_texts_is_one_sided():
@@ -31,3 +40,4 @@ def test_the_shipped_corpus_is_nowhere_one_sided():
     done = CliRunner().invoke(app, ["data", "coverage", str(Path(ROOT / "data/corpus"))])
     assert done.exit_code == 0, done.output
     assert "合规文本不足 30% 的“标签—行业”共 0 处" in done.stdout
+    assert "没有文本的行业、载体、省份" in done.stdout

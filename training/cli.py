@@ -57,7 +57,7 @@ def validate_command(
 def coverage_command(
     paths: Annotated[list[Path], typer.Argument(help="语料文件或文件夹")],
 ) -> None:
-    """按标签、行业、长度、来源统计语料的覆盖，列出空缺和合规文本过少的行业。"""
+    """按标签、行业、载体、省份、长度、来源统计语料的覆盖，列出空缺和合规文本过少的行业。"""
     from training.coverage import coverage  # noqa: PLC0415
 
     coverage(paths).show(Console())

@@ -1,4 +1,4 @@
-"""Shows what a corpus covers: each label by trade, length and kind; and the shares of lawful texts of the same trades.
+"""Shows what a corpus covers: each label by trade, medium, province, length and kind; and what is one-sided.
 
 A trade must never stand for a label: wherever a label occurs in a trade, texts of that trade without any label belong
 beside it.
@@ -27,15 +27,29 @@ LEAST_TEXTS = 5
 
 
 @cache
-def _trades() -> dict[str, tuple[str, ...]]:
-    table = yaml.safe_load(data_file("trades.yaml").read_text(encoding="utf-8"))
-    return {trade: tuple(words) for trade, words in table.items()}
+def _words(file: str) -> dict[str, tuple[str, ...]]:
+    """Return the words by which a value is known, from a file of `data/`."""
+    table = yaml.safe_load(data_file(file).read_text(encoding="utf-8"))
+    return {value: tuple(words) for value, words in table.items()}
+
+
+def _first(file: str, text: str) -> str:
+    return next((value for value, words in _words(file).items() if any(word in text for word in words)), OTHER)
 
 
 def trade_of(category: str) -> str:
     """Return the trade of a category."""
-    found = (trade for trade, words in _trades().items() if any(word in category for word in words))
-    return next(found, OTHER)
+    return _first("trades.yaml", category)
+
+
+def medium_of(category: str) -> str:
+    """Return where texts of a category stand or are said, if it says so."""
+    return _first("media.yaml", category)
+
+
+def province_of(row: Row) -> str:
+    """Return the province that a text names first in the order of the table, if any."""
+    return _first("places.yaml", f"{row.text} {row.category}")
 
 
 def length_of(text: str) -> str:
@@ -60,25 +74,37 @@ class Cell:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What a corpus covers."""
+    """What a corpus covers; the counts are those of texts by label and value."""
 
     cells: tuple[Cell, ...]
     lengths: dict[tuple[str, str], int]
     kinds: dict[tuple[str, str], int]
+    media: dict[tuple[str, str], int]
+    provinces: dict[tuple[str, str], int]
 
     def show(self, console: Console) -> None:
         """Print the counts, the empty cells and the one-sided trades."""
-        table = Table(title="各标签的覆盖")
-        for title in ("标签", "行业数", *LENGTHS, *KINDS, "空缺的行业"):
+        trades = {(cell.label, cell.trade): cell.texts for cell in self.cells}
+        grids = {
+            "行业": ([*_words("trades.yaml"), OTHER], trades),
+            "载体": ([*_words("media.yaml")], self.media),
+            "省份": ([*_words("places.yaml")], self.provinces),
+        }
+        table = Table(title="各标签的覆盖（行业、载体、省份：有文本的数目）")
+        empty = Table(title="没有文本的行业、载体、省份")
+        for title in ("标签", *grids, *LENGTHS, *KINDS):
             table.add_column(title)
-        trades = [*_trades(), OTHER]
+        for title in ("标签", *grids):
+            empty.add_column(title, overflow="fold")
         for label in load_taxonomy().labels:
-            own = {cell.trade: cell.texts for cell in self.cells if cell.label == label.code}
+            missing = [[value for value in values if (label.code, value) not in own] for values, own in grids.values()]
+            sizes = [str(len(values) - len(none)) for (values, _), none in zip(grids.values(), missing, strict=True)]
             counts = [str(self.lengths[label.code, name]) for name in LENGTHS]
             kinds = [str(self.kinds[label.code, kind]) for kind in KINDS]
-            missing = [trade for trade in trades if trade not in own]
-            table.add_row(label.name, str(len(own)), *counts, *kinds, "、".join(missing))
+            table.add_row(label.name, *sizes, *counts, *kinds)
+            empty.add_row(label.name, *("、".join(none) for none in missing))
         console.print(table)
+        console.print(empty)
         one_sided = [cell for cell in self.cells if cell.is_one_sided]
         console.print(f"合规文本不足 {LEAST_LAWFUL:.0%} 的“标签—行业”共 {len(one_sided)} 处")
         for cell in sorted(one_sided, key=lambda own: own.lawful_share):
@@ -86,18 +112,26 @@ class Coverage:
             console.print(line, highlight=False)
 
 
+def _by_label(rows: Sequence[Row], values: Iterable[str]) -> Counter[tuple[str, str]]:
+    return Counter((label, value) for row, value in zip(rows, values, strict=True) for label in row.labels)
+
+
 def coverage_of(rows: Sequence[Row]) -> Coverage:
     """Count what rows cover."""
     trades = [trade_of(row.category) for row in rows]
     total = Counter(trades)
     lawful = Counter(trade for trade, row in zip(trades, rows, strict=True) if not row.labels and not row.unclear)
-    by_trade = Counter((label, trade) for trade, row in zip(trades, rows, strict=True) for label in row.labels)
     cells = [
-        Cell(label, trade, texts, lawful[trade] / total[trade]) for (label, trade), texts in sorted(by_trade.items())
+        Cell(label, trade, texts, lawful[trade] / total[trade])
+        for (label, trade), texts in sorted(_by_label(rows, trades).items())
     ]
-    lengths = Counter((label, length_of(row.text)) for row in rows for label in row.labels)
-    kinds = Counter((label, str(row.kind)) for row in rows for label in row.labels)
-    return Coverage(tuple(cells), lengths, kinds)
+    return Coverage(
+        cells=tuple(cells),
+        lengths=_by_label(rows, (length_of(row.text) for row in rows)),
+        kinds=_by_label(rows, (str(row.kind) for row in rows)),
+        media=_by_label(rows, (medium_of(row.category) for row in rows)),
+        provinces=_by_label(rows, map(province_of, rows)),
+    )
 
 
 def coverage(paths: Iterable[Path]) -> Coverage:
