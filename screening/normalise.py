@@ -104,6 +104,14 @@ def _evasions() -> tuple[dict[str, str], dict[str, str], re.Pattern[str]]:
 
 
 @cache
+def _split_characters() -> tuple[dict[str, str], re.Pattern[str]]:
+    """Return characters by the parts that sellers write in their place, and the pattern of those parts."""
+    table = yaml.safe_load(data_file("split_characters.yaml").read_text(encoding="utf-8"))
+    whole = {parts: character for character, parts in table["joined"].items()}
+    return whole, re.compile("|".join(map(re.escape, whole)))
+
+
+@cache
 def _converter() -> OpenCC:
     return OpenCC("t2s")
 
@@ -116,16 +124,18 @@ def _simplify(source: Normalised) -> Normalised:
 
 
 def normalise(text: str) -> Normalised:
-    """Normalise a text: compatibility forms, hidden characters, traditional script, separators and known evasions.
+    """Normalise a text: compatibility forms, hidden characters, traditional script, separators, known evasions.
 
     White space becomes single spaces. The text may become empty.
     """
     characters, words, pattern = _evasions()
+    whole, parts = _split_characters()
     result = Normalised(text, tuple(range(len(text))), tuple(range(1, len(text) + 1)))
     result = _map_characters(result, lambda c: "" if HIDDEN.match(c) else unicodedata.normalize("NFKC", c))
     result = _substitute(result, WHITE, lambda _: " ")
     result = _simplify(result)
     result = _substitute(result, WEDGE, lambda _: "")
     result = _substitute(result, SPACED, lambda match: match[0].replace(match[1], ""))
+    result = _substitute(result, parts, lambda match: whole[match[0]])
     result = _map_characters(result, lambda c: characters.get(c, c))
     return _substitute(result, pattern, lambda match: words[match[0].lower().replace(" ", "")])

@@ -49,6 +49,7 @@ def write_card(folder: Path, report: Report, notes: str = "") -> Path:
     manifest = artifact.manifest
     encoder = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
     parity = manifest.metrics["parity"]
+    hidden = manifest.metrics["robustness"]
     base = manifest.base + (OWN_BASE_SOURCE if manifest.base.startswith(OWN_BASE) else "")
     extra = manifest.metrics["extra_texts"]
     systems = [
@@ -95,8 +96,9 @@ def write_card(folder: Path, report: Report, notes: str = "") -> Path:
         "in {pointing:.1%}, F1 of the characters {character_f1:.2f}.\n".format(**manifest.metrics["evidence"]),
         "## Hidden words\n",
         "Labels found in held-out texts that are found again where the telling words are hidden: "
-        + "，".join(f"{way} {share:.2f}" for way, share in manifest.metrics["evasions_found"].items())
-        + ".\n",
+        + "，".join(f"{way} {share:.2f}" for way, share in hidden["found"].items())
+        + f". Lawful texts with a finding once some of their words are hidden ({hidden['plain_alarms']:.3f} as they "
+        "stand): " + "，".join(f"{way} {share:.3f}" for way, share in hidden["alarms"].items()) + ".\n",
         "## Calibration\n",
         f"On the held-out texts, all labels together: ![share of positives by probability]({RELIABILITY})\n\n"
         f"Label by label: ![precision against recall]({PRECISION_RECALL})\n",

@@ -1,5 +1,6 @@
 """Makes twins of texts as sellers write them who hide words from a filter: for training and for the robustness test."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -9,6 +10,7 @@ import yaml
 from opencc import OpenCC
 from pypinyin import lazy_pinyin
 
+from screening.normalise import normalise
 from screening.resources import data_file
 from training.corpus import Row
 
@@ -17,6 +19,8 @@ EMOJI = "❤🌟🔥💊🍀✨👍💰"
 HIDDEN = "\u200b"
 # Hidden characters in each stretch of telling words, at most.
 CHANGED = 2
+# What is hidden in a lawful text, as nothing in it is marked.
+WORDS = re.compile("[\u4e00-\u9fff]{2,6}")
 COMMON_CHARACTERS = 2500
 
 Change = Callable[[str, np.random.Generator], str]
@@ -40,8 +44,8 @@ def _some(words: str, draw: np.random.Generator, replacement: Callable[[str], st
 
 @cache
 def _parts() -> dict[str, str]:
-    table: dict[str, str] = yaml.safe_load(data_file("split_characters.yaml").read_text(encoding="utf-8"))
-    return table
+    table: dict[str, dict[str, str]] = yaml.safe_load(data_file("split_characters.yaml").read_text(encoding="utf-8"))
+    return table["joined"] | table["ambiguous"]
 
 
 @cache
@@ -89,9 +93,15 @@ class Evader:
         return _some(words, draw, other)
 
     def twin(self, row: Row, way: str, draw: np.random.Generator) -> Row | None:
-        """Return the row with its telling words hidden in this way; None where nothing changes or none are marked."""
+        """Return the row with its telling words hidden in this way, or some words where it is lawful.
+
+        None where nothing changes, or words of a text with labels are not marked.
+        """
         text, end = [], 0
-        for start, stop in sorted({(span.start, span.end) for span in row.spans}):
+        stretches = sorted({(span.start, span.end) for span in row.spans})
+        if not row.labels and (words := [match.span() for match in WORDS.finditer(row.text)]):
+            stretches = [words[int(draw.integers(len(words)))]]
+        for start, stop in stretches:
             if start < end:
                 continue
             text += [row.text[end:start], self.changes[way](row.text[start:stop], draw)]
@@ -102,11 +112,26 @@ class Evader:
         return row.model_copy(update={"id": f"{row.id}~{way}", "text": changed, "spans": (), "note": "variant"})
 
 
+def _hidden_twin(evader: Evader, row: Row, draw: np.random.Generator) -> Row | None:
+    """Return a twin that the normaliser does not read as its plain text, if one of the ways makes it."""
+    ways = list(evader.changes)
+    plain = normalise(row.text).text
+    for way in draw.permutation(ways).tolist():
+        twin = evader.twin(row, way, draw)
+        if twin and normalise(twin.text).text != plain:
+            return twin
+    return None
+
+
 def evasive_twins(rows: Sequence[Row], share: float, seed: int) -> list[Row]:
-    """Return twins of a share of the rows with marked words, each hidden in a way of its own."""
+    """Return twins of a share of the rows with marked words, and of half as many lawful ones, each with words hidden.
+
+    Ways that the normaliser sees through are left out: the twin would be its plain text over again.
+    """
     draw = np.random.default_rng((seed, 2))
     evader = Evader([row.text for row in rows])
-    ways = list(evader.changes)
-    chosen = [row for row in rows if row.spans and draw.random() < share]
-    twins = [evader.twin(row, str(draw.choice(ways)), draw) for row in chosen]
-    return [twin for twin in twins if twin]
+    marked = [row for row in rows if row.spans and draw.random() < share]
+    lawful = [row for row in rows if not row.labels and not row.unclear]
+    rate = len(marked) / 2 / max(1, len(lawful))
+    chosen = marked + [row for row in lawful if draw.random() < rate]
+    return [twin for row in chosen if (twin := _hidden_twin(evader, row, draw))]

@@ -32,7 +32,6 @@ from screening.wide import WideModel
 from training.calibrate import decide
 from training.config import ConfigError, TrainConfig
 from training.corpus import Row, data_version, read_corpus, read_loosely
-from training.evasion import Evader
 from training.evidence import measure_evidence
 from training.examples import example, targets_and_known
 from training.metrics import macro_average_precision, quality
@@ -41,12 +40,12 @@ from training.network import write_network
 from training.parity import compare
 from training.plots import plot_decisions
 from training.quantise import quantise
+from training.robustness import measure_robustness
 from training.split import SPLIT_FILE, Split
 from training.train import corpora_of, predict
 from training.wide import best_share, scaled, train_wide, wide_logits
 
 GOLDEN_TEXTS = 24
-EVASION_SEED = 11
 CALIBRATION_TEXTS = 600
 LIBRARIES = ("torch", "transformers", "onnx", "onnxruntime", "tokenizers", "numpy", "scikit-learn")
 
@@ -75,28 +74,6 @@ def _golden(rows: Sequence[Row], classifier: Classifier, decisions: Sequence[Dec
             GoldenText(text=row.text, kind=row.kind, category=row.category, labels=given, probabilities=rounded)
         )
     return golden
-
-
-def _evasions_found(rows: Sequence[Row], classifier: Classifier, decisions: Sequence[Decision]) -> dict[str, float]:
-    """Return, for each way of hiding words, how many of the labels found in plain texts are found in their twins."""
-    thresholds = np.array([decision.threshold for decision in decisions])
-    labels = [decision.label for decision in decisions]
-
-    def found(texts: Sequence[Row]) -> list[set[str]]:
-        outputs = classifier.run([example(row, labels).input for row in texts])
-        values = probabilities(np.stack([output.logits for output in outputs]), decisions)
-        return [{label for label, given in zip(labels, row, strict=True) if given} for row in values >= thresholds]
-
-    evader = Evader([row.text for row in rows])
-    shares = {}
-    for way in evader.changes:
-        draw = np.random.default_rng(EVASION_SEED)
-        pairs = [(row, twin) for row in rows if (twin := evader.twin(row, way, draw))]
-        plain, hidden = (found([pair[side] for pair in pairs]) for side in (0, 1))
-        own = [found_plain & set(row.labels) for found_plain, (row, _) in zip(plain, pairs, strict=True)]
-        kept = sum(len(one & other) for one, other in zip(own, hidden, strict=True))
-        shares[way] = round(kept / max(1, sum(map(len, own))), 3)
-    return shares
 
 
 def package(run: Path, target: Path) -> Manifest:
@@ -156,7 +133,7 @@ def package(run: Path, target: Path) -> Manifest:
             "with_wide": round(macro_average_precision(targets, logits, known), 4),
         },
         "evidence": measure_evidence(small, decisions, items).model_dump(),
-        "evasions_found": _evasions_found(held_out, small, decisions),
+        "robustness": measure_robustness(held_out, small, decisions).model_dump(),
         "wide_share": share,
         "network_data_version": split.data_version,
         "parity": parity.model_dump(),
