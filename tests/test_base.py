@@ -7,9 +7,11 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from service.cli import app
 from training.base.e5s1 import E5S1Error, read_e5s1
-from training.base.encoder import build_encoder
+from training.base.encoder import SPECIAL_TOKENS, build_encoder
 from training.base.vocabulary import count_pieces, cut
 
 WIDE, INNER, LAYERS, HEADS, POSITIONS, TYPES = 32, 64, 1, 2, 8, 2
@@ -127,3 +129,25 @@ def test_the_cut_keeps_single_characters_emoji_and_frequent_pieces():
     assert again.encode("退款").tokens == ["<s>", "退款"]
     assert again.token_to_id("<mask>") == len(names) - 1
     assert cut(spec(), Counter(), pieces=0)[1] == [i for i, p in enumerate(PIECES) if p not in ("退款", "hello")]
+
+
+def test_original_weights_are_cut_as_those_of_the_packages_are(tiny_file, tmp_path):
+    """A folder laid out as a hub lays it out stands in for the hub."""
+    from tokenizers import Tokenizer
+    from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast
+
+    sizes, state = read_e5s1(tiny_file[0])
+    whole = build_encoder(vars(sizes), state, spec()).eval()
+    hub, out, texts = tmp_path / "hub", tmp_path / "base", tmp_path / "texts.txt"
+    whole.save_pretrained(hub)
+    tokenizer = Tokenizer.from_str(json.dumps(spec(), ensure_ascii=False))
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **SPECIAL_TOKENS).save_pretrained(hub)
+    texts.write_text("退款，退款\n", encoding="utf-8")
+    done = CliRunner().invoke(app, ["base", str(out), "--texts", str(texts), "--pieces", "12", "--from", str(hub)])
+    assert done.exit_code == 0, done.output
+    smaller, cut_tokenizer = AutoModel.from_pretrained(out).eval(), AutoTokenizer.from_pretrained(out)
+    assert cut_tokenizer.convert_ids_to_tokens(range(len(cut_tokenizer))) == [p for p in PIECES if p != "hello"]
+    with torch.no_grad():
+        before = whole(torch.tensor([tokenizer.encode("退款，").ids])).last_hidden_state
+        after = smaller(torch.tensor([cut_tokenizer("退款，").input_ids])).last_hidden_state
+    torch.testing.assert_close(after, before)
