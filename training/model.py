@@ -17,6 +17,9 @@ from training.weights import read_weights
 
 HEAD_FILE = "head.safetensors"
 LABELS_FILE = "labels.json"
+# How long the queries and values are that a head starts from: attention leans to a label's words, and logits are small.
+QUERY_LENGTH = 4.0
+VALUE_LENGTH = 0.4
 
 
 class Prediction(NamedTuple):
@@ -31,7 +34,8 @@ class LabelAttentionHead(nn.Module):
     """For each label an attention over the text's tokens and a value per token; the logit is the sum of their products.
 
     After Mullenbach et al. 2018 (arXiv 1802.05695), with the value made a scalar per token, so that each token's part
-    in the logit is known. The norm before it is needed, see `settle`.
+    in the logit is known. The norm before it is needed, see `settle`; `describe` lets
+    a head begin with the sense of its labels.
     """
 
     def __init__(self, wide: int, labels: int) -> None:
@@ -53,6 +57,16 @@ class LabelAttentionHead(nn.Module):
         deviation, mean = torch.std_mean(plain, dim=0)
         self.norm.weight.copy_(1 / (deviation + 1e-3))
         self.norm.bias.copy_(-mean / (deviation + 1e-3))
+
+    @torch.no_grad()
+    def describe(self, states: Tensor) -> None:
+        """Start each label's query and value from the mean state (labels, wide) of what the label is described by.
+
+        `states` are those of the norm. What all descriptions share is taken out, as it tells no label from another.
+        """
+        own = nn.functional.normalize(states - states.mean(0), dim=-1)
+        self.query.copy_(own * QUERY_LENGTH)
+        self.value.copy_(own * VALUE_LENGTH)
 
     def forward(self, hidden: Tensor, text_mask: Tensor) -> Prediction:
         """Return the prediction for hidden states (rows, tokens, wide); `text_mask` marks the tokens that count."""

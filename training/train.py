@@ -214,19 +214,30 @@ class Training:
             return model
         encoder = load_encoder(config.base, config.layers, random_weights=config.random_weights)
         model = TextClassifier(encoder, labels).to(self.device)
-        self._settle_head(model)
+        self._start_head(model)
         return model
 
     @torch.no_grad()
-    def _settle_head(self, model: TextClassifier) -> None:
-        """Fit the head's norm to the states of a sample of texts."""
-        chosen = np.random.default_rng(self.config.seed).permutation(len(self.examples))[:SETTLE_TEXTS]
-        items = [self.examples[i] for i in chosen]
-        batch = training_batch(items, [self.encodings[i] for i in chosen], self.tokenizer).to(self.device)
-        inputs = dict(batch.inputs)
-        mask = inputs.pop("text_mask")
+    def _start_head(self, model: TextClassifier) -> None:
+        """Fit the head's norm to the states of a sample of texts, and start its labels from their descriptions."""
         model.eval()
-        model.head.settle(model.encoder(**inputs).last_hidden_state[mask == 1].float())
+
+        def states(items: Sequence[Example], encodings: Sequence[Encoding]) -> tuple[Tensor, Tensor]:
+            inputs = dict(training_batch(items, encodings, self.tokenizer).to(self.device).inputs)
+            mask = inputs.pop("text_mask")
+            return model.encoder(**inputs).last_hidden_state.float(), mask
+
+        chosen = np.random.default_rng(self.config.seed).permutation(len(self.examples))[:SETTLE_TEXTS]
+        hidden, mask = states([self.examples[i] for i in chosen], [self.encodings[i] for i in chosen])
+        model.head.settle(hidden[mask == 1])
+        taxonomy = load_taxonomy()
+        known = (taxonomy[code] for code in model.labels)
+        texts = [normalise(f"{label.name}：{label.description}").text for label in known]
+        nothing = np.zeros(len(texts), dtype=np.float32)
+        items = [Example(Input(text), nothing, nothing) for text in texts]
+        hidden, mask = states(items, encode(items, self.tokenizer))
+        words = mask.unsqueeze(-1)
+        model.head.describe((model.head.norm(hidden) * words).sum(1) / words.sum(1))
 
     def _parameter_groups(self) -> list[dict[str, object]]:
         """Group the parameters: encoder layers learn slower the deeper they lie, the head faster."""
