@@ -79,8 +79,8 @@ def _golden(rows: Sequence[Row], classifier: Classifier, decisions: Sequence[Dec
 def package(run: Path, target: Path) -> Manifest:
     """Make the artifact `target` of the training run in the folder `run`; its name is the model's version.
 
-    Thresholds and calibration come from the held-out texts as the fp32 model sees them; the parity of torch, ONNX fp32
-    and int8 is measured on held-out texts and edge cases, and stands in the manifest.
+    Thresholds and calibration come from the held-out texts as the int8 network sees them; the parity of torch, ONNX
+    fp32 and int8 is measured on held-out texts and edge cases, and stands in the manifest.
     """
     config = TrainConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
     model = TextClassifier.load(run / "model")
@@ -104,9 +104,6 @@ def package(run: Path, target: Path) -> Manifest:
     wide = scaled(learned, share)
     wide.save(target / WIDE)
     wide = WideModel.load(target / WIDE)
-    logits = network_logits + wide_logits(wide, inputs)
-    decisions = decide(model.labels, targets, logits, known)
-    _write_json(target / DECISIONS, decisions)
     full_network = run / "model.fp32.onnx"
     write_network(model, full_network)
     calibration = [
@@ -118,6 +115,9 @@ def package(run: Path, target: Path) -> Manifest:
         Classifier(network, target / TOKENIZER, config.max_tokens, wide=wide)
         for network in (full_network, target / NETWORK)
     )
+    logits = np.stack([output.logits for output in small.run(inputs)])
+    decisions = decide(model.labels, targets, logits, known)
+    _write_json(target / DECISIONS, decisions)
     _write_json(target / GOLDEN, _golden(held_out, small, decisions))
     parity = compare(model, wide, full, small, decisions, inputs)
     thresholds = np.array([d.threshold for d in decisions])
