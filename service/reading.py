@@ -76,7 +76,7 @@ class _Reader:
     def run(self, parser: Callable[[str, bytes, Limits], Result], name: str, data: bytes, limits: Limits) -> Result:
         """Run a parser in the process; raises DocumentError or EncodingError."""
         limits.check_time()
-        if self._process is None:
+        if self._process is None or not self._process.is_alive():
             self._start()
         try:
             self._pipe.send((parser, name, data, limits))

@@ -148,7 +148,7 @@ def _parquet_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
             for place in range(batch.num_rows):
                 row += 1
                 yield _record(row, {name: batch.column(name)[place].as_py() for name in wanted}, limits)
-    except DocumentError:
+    except (DocumentError, MemoryError):
         raise
     except Exception as error:  # pyarrow raises errors of its own and of Python's
         raise DocumentError("Parquet 文件已损坏，无法读取") from error

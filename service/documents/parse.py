@@ -64,7 +64,7 @@ def parse_document(name: str, data: bytes, limits: Limits) -> Document:
         raise DocumentError(f"文件内容与扩展名 {suffix} 不符", 415)
     try:
         document = PARSERS[suffix](name, data, limits)
-    except DocumentError:
+    except (DocumentError, MemoryError):
         raise
     except Exception as error:  # the libraries meet files that none of their own errors foresees
         log.warning("parser failed", suffix=suffix, error=type(error).__name__)
