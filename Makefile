@@ -34,20 +34,15 @@ bench: $(DEV)/ready
 soak: $(DEV)/ready
 	MINGJIAN_SOAK=1 $(DEV)/bin/python -m pytest -s tests/service/test_load.py tests/service/test_processes.py
 
-# The whole way to a model, from the base encoder on; each step goes on where it was stopped. TEXTS are folders of
-# unlabelled text to adapt the encoder to.
+# The whole way to a model, from the base encoder on; each step goes on where it was stopped. TEXTS are folders of text
+# that the vocabulary is counted on. The encoder is not adapted: it did not pay (models/COMPARISON.md).
 TEXTS ?= data/corpus
-TOKENS ?= 2000000
 MINGJIAN := $(DEV)/bin/mingjian
 
 base/encoder/config.json: | $(DEV)/ready
 	$(MINGJIAN) base base/encoder $(TEXTS:%=--texts %)
 
-base/adapted/config.json: base/encoder/config.json
-	$(MINGJIAN) pretrain --base base/encoder --out runs/pretrain --tokens $(TOKENS) $(TEXTS:%=--texts %)
-	mkdir -p base/adapted && cp runs/pretrain/encoder/* base/adapted/
-
-train: base/adapted/config.json
+train: base/encoder/config.json
 	$(MINGJIAN) train --config training/configs/twelve-layers.yaml --out runs/twelve-layers
 	$(MINGJIAN) train --config training/configs/six-layers.yaml --out runs/six-layers
 	$(MINGJIAN) train --config training/configs/distilled.yaml --out runs/distilled
