@@ -72,6 +72,7 @@ class _Reader:
         """End the process, whatever it does."""
         if self._process:
             self._process.kill()
+            self._process.join()
 
     def run(self, parser: Callable[[str, bytes, Limits], Result], name: str, data: bytes, limits: Limits) -> Result:
         """Run a parser in the process; raises DocumentError or EncodingError."""

@@ -17,6 +17,8 @@ from training.wide import train_wide, wide_logits
 
 FOLDS = 4
 SEED = 3
+# The average over fewer texts with a label says nothing.
+LEAST_TEXTS = 10
 
 
 class Doubt(BaseModel):
@@ -45,7 +47,7 @@ def find_doubts(rows: Sequence[Row], folds: int = FOLDS) -> list[Doubt]:
     for column, label in enumerate(labels):
         own = values[:, column]
         positive, negative = known[:, column] & truth[:, column], known[:, column] & ~truth[:, column]
-        if not positive.any() or not negative.any():
+        if positive.sum() < LEAST_TEXTS or not negative.any():
             continue
         high, low = float(own[positive].mean()), float(own[negative].mean())
         margins = np.where(positive, low - own, np.where(negative, own - high, -1.0))
