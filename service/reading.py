@@ -15,6 +15,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
+import structlog
+
 from screening.textfile import EncodingError
 from service.documents.model import DocumentError, Limits
 from service.logs import set_up_logs
@@ -26,8 +28,10 @@ MAX_WAITING = 16
 RETRY_AFTER_S = "5"
 # Parsers look at the clock themselves and say what is wrong; one that is stuck in a library is ended a little later.
 PATIENCE_S = 5.0
+DAMAGED = "文件已损坏，无法读取"
 Result = TypeVar("Result")
 
+log = structlog.get_logger()
 _processes = multiprocessing.get_context("spawn")
 
 
@@ -51,6 +55,9 @@ def _serve(pipe: Connection, settings: Settings) -> None:
             answer = error
         except MemoryError:
             answer = DocumentError("读取文件所需的内存过多", 413)
+        except Exception as error:  # its trace, which may quote the file, would go to standard error
+            log.warning("parser failed", error=type(error).__name__)
+            answer = DocumentError(DAMAGED)
         pipe.send(answer)
 
 
@@ -89,7 +96,7 @@ class _Reader:
             self._process = None
             if isinstance(error, TimeoutError):
                 raise DocumentError("读取文件超时，请拆分后分别提交", 504) from error
-            raise DocumentError("文件已损坏，无法读取") from error
+            raise DocumentError(DAMAGED) from error
         if isinstance(answer, Exception):
             raise answer
         return answer  # type: ignore[no-any-return]

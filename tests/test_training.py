@@ -9,6 +9,7 @@ import torch
 
 from screening.artifact import ArtifactError, load_artifact
 from screening.classifier import Input
+from screening.normalise import normalise
 from screening.screener import Screener, TextInput
 from screening.taxonomy import load_taxonomy
 from training.config import ConfigError, TrainConfig, read_config
@@ -80,6 +81,16 @@ def test_a_run_of_other_settings_or_another_corpus_is_not_gone_on_with(config, t
         file.write(json.dumps({"id": "new", "text": "新的文本", "kind": "ad", "category": "", "labels": []}) + "\n")
     with pytest.raises(ConfigError, match="不能接着训练"):
         Training(own, tmp_path / "run")
+
+
+def test_a_new_head_knows_its_labels_by_their_descriptions(config, tmp_path):
+    training = Training(config, tmp_path / "new")
+    labels = load_taxonomy().labels
+    inputs = [Input(normalise(f"{label.name}：{label.description}").text) for label in labels]
+    logits, _, _ = predict(training.model, inputs, training.tokenizer)
+    standing = logits - logits.mean(axis=0)  # each label against what it says of the others' descriptions
+    ranks = [int((row > row[place]).sum()) for place, row in enumerate(standing)]
+    assert np.mean(ranks) < len(labels) / 4, "by chance half of the labels stand before a description's own"
 
 
 def test_the_logit_is_the_sum_of_token_contributions(run):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict
 
 from screening.artifact import Decision
-from screening.classifier import Classifier
+from screening.classifier import Output
 from screening.evidence import evidence_spans
 from screening.screener import probabilities
 from training.examples import Example
@@ -22,14 +22,12 @@ class EvidenceQuality(BaseModel):
 
 
 def measure_evidence(
-    classifier: Classifier, decisions: Sequence[Decision], items: Sequence[Example]
+    decisions: Sequence[Decision], items: Sequence[Example], outputs: Sequence[Output]
 ) -> EvidenceQuality:
-    """Compare evidence and marked words of the labels that are found rightly."""
+    """Compare evidence and marked words of the labels that are found rightly; `outputs` are those for the items."""
     thresholds = [decision.threshold for decision in decisions]
-    marked = [item for item in items if item.marked]
-    outputs = classifier.run([item.input for item in marked])
     findings = hits = shared = shown = told = 0
-    for item, output in zip(marked, outputs, strict=True):
+    for item, output in zip(items, outputs, strict=True):
         values = probabilities(output.logits, decisions)
         for label, places in item.marked:
             spans = evidence_spans(output.parts(label), output.offsets)

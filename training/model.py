@@ -34,8 +34,8 @@ class LabelAttentionHead(nn.Module):
     """For each label an attention over the text's tokens and a value per token; the logit is the sum of their products.
 
     After Mullenbach et al. 2018 (arXiv 1802.05695), with the value made a scalar per token, so that each token's part
-    in the logit is known. The norm before it is needed, see `settle`; `describe` lets
-    a head begin with the sense of its labels.
+    in the logit is known. The norm before it is needed, see `settle`; `describe` lets a head begin with the sense of
+    its labels.
     """
 
     def __init__(self, wide: int, labels: int) -> None:

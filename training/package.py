@@ -37,7 +37,7 @@ from training.examples import example, targets_and_known
 from training.metrics import macro_average_precision, quality
 from training.model import TextClassifier
 from training.network import write_network
-from training.parity import compare
+from training.parity import EDGES, compare
 from training.plots import plot_decisions
 from training.quantise import quantise
 from training.robustness import measure_robustness
@@ -95,12 +95,13 @@ def package(run: Path, target: Path) -> Manifest:
     held_out = split.rows(rows)
     corpora = corpora_of(config, rows, split.held_out)
     items = [example(row, model.labels) for row in held_out]
-    inputs = [item.input for item in items]
+    inputs = [*(item.input for item in items), *EDGES]
     targets, known = targets_and_known(items)
     tokenizer = load_tokenizer(target / TOKENIZER, config.max_tokens)
     network_logits, _, _ = predict(model, inputs, tokenizer, "held out")
+    held = slice(len(items))  # the others are edge cases, for parity alone
     learned = train_wide([example(row, model.labels, weight) for row, weight in corpora.training])
-    share = best_share(targets, network_logits, wide_logits(learned, inputs), known)
+    share = best_share(targets, network_logits[held], wide_logits(learned, inputs[held]), known)
     wide = scaled(learned, share)
     wide.save(target / WIDE)
     wide = WideModel.load(target / WIDE)
@@ -115,11 +116,18 @@ def package(run: Path, target: Path) -> Manifest:
         Classifier(network, target / TOKENIZER, config.max_tokens, wide=wide)
         for network in (full_network, target / NETWORK)
     )
-    logits = np.stack([output.logits for output in small.run(inputs)])
+    outputs = small.run(inputs)
+    int8_logits = np.stack([output.logits for output in outputs])
+    logits = int8_logits[held]
     decisions = decide(model.labels, targets, logits, known)
     _write_json(target / DECISIONS, decisions)
     _write_json(target / GOLDEN, _golden(held_out, small, decisions))
-    parity = compare(model, wide, full, small, decisions, inputs)
+    parity = compare(
+        decisions,
+        torch=network_logits + wide_logits(wide, inputs),
+        fp32=np.stack([output.logits for output in full.run(inputs)]),
+        int8=int8_logits,
+    )
     thresholds = np.array([d.threshold for d in decisions])
     calibrated = probabilities(logits, decisions)
     plot_decisions(target, model.labels, targets, calibrated, known)
@@ -129,10 +137,10 @@ def package(run: Path, target: Path) -> Manifest:
         "extra_texts": sum(len(read_loosely([path])) for path in config.extra),
         "held_out": asdict(quality(targets, calibrated >= thresholds, known)),
         "held_out_macro_ap": {
-            "network": round(macro_average_precision(targets, network_logits, known), 4),
+            "network": round(macro_average_precision(targets, network_logits[held], known), 4),
             "with_wide": round(macro_average_precision(targets, logits, known), 4),
         },
-        "evidence": measure_evidence(small, decisions, items).model_dump(),
+        "evidence": measure_evidence(decisions, items, outputs[held]).model_dump(),
         "robustness": measure_robustness(held_out, small, decisions).model_dump(),
         "wide_share": share,
         "network_data_version": split.data_version,

@@ -6,12 +6,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from screening.artifact import Decision
-from screening.classifier import Classifier, Input
+from screening.classifier import Input
 from screening.screener import probabilities
-from screening.wide import WideModel
-from training.model import TextClassifier
-from training.train import predict
-from training.wide import wide_logits
+from training.metrics import Matrix
 
 # Inputs at the edges: nothing, one character, emoji only, more than the network reads, repeated and mixed scripts.
 EDGES = (
@@ -39,25 +36,16 @@ class Parity(BaseModel):
     int8_flips_by_label: dict[str, int]
 
 
-def compare(
-    model: TextClassifier,
-    wide: WideModel,
-    full: Classifier,
-    small: Classifier,
-    decisions: Sequence[Decision],
-    inputs: Sequence[Input],
-) -> Parity:
-    """Run all three, each with the wide part, on the inputs and the edge cases; count where their decisions part."""
-    inputs = [*inputs, *EDGES]
+def compare(decisions: Sequence[Decision], torch: Matrix, fp32: Matrix, int8: Matrix) -> Parity:
+    """Count where the decisions part that the logits (texts, labels) of the three lead to, each with the wide part."""
     thresholds = np.array([decision.threshold for decision in decisions])
-    logits = predict(model, inputs, full.tokenizer, "torch")[0] + wide_logits(wide, inputs)
-    reference = probabilities(logits, decisions)
-    values = [probabilities(np.stack([o.logits for o in c.run(inputs)]), decisions) for c in (full, small)]
+    reference = probabilities(torch, decisions)
+    values = [probabilities(logits, decisions) for logits in (fp32, int8)]
     flips = [(value >= thresholds) != (reference >= thresholds) for value in values]
     differences = [float(np.abs(value - reference).max()) for value in values]
     by_label = {d.label: int(n) for d, n in zip(decisions, flips[1].sum(0), strict=True) if n}
     return Parity(
-        texts=len(inputs),
+        texts=len(reference),
         decisions=int(reference.size),
         fp32_flips=int(flips[0].sum()),
         int8_flips=int(flips[1].sum()),

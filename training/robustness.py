@@ -30,7 +30,7 @@ class Robustness(BaseModel):
 
 def measure_robustness(rows: Sequence[Row], classifier: Classifier, decisions: Sequence[Decision]) -> Robustness:
     """Compare some of the texts (rows), evenly spread, with their hidden twins, the same ones each time."""
-    rows = rows[:: max(1, len(rows) // TEXTS)]
+    rows = [row for row in rows[:: max(1, len(rows) // TEXTS)] if row.labels or not row.unclear]
     thresholds = np.array([decision.threshold for decision in decisions])
     labels = [decision.label for decision in decisions]
 
@@ -39,18 +39,20 @@ def measure_robustness(rows: Sequence[Row], classifier: Classifier, decisions: S
         values = probabilities(np.stack([output.logits for output in outputs]), decisions)
         return [{label for label, given in zip(labels, row, strict=True) if given} for row in values >= thresholds]
 
-    def share_with_finding(texts: Sequence[Row]) -> float:
-        return round(sum(map(bool, found(texts))) / len(texts), 3) if texts else 0.0
+    def alarms_of(findings: Sequence[set[str]]) -> float:
+        return round(sum(map(bool, findings)) / max(1, len(findings)), 3)
 
     evader = Evader([row.text for row in rows])
-    lawful = [row for row in rows if not row.labels and not row.unclear]
+    plain = {row.id: own for row, own in zip(rows, found(rows), strict=True)}
     kept, alarms = {}, {}
     for way in evader.changes:
         draw = np.random.default_rng(SEED)
-        pairs = [(row, twin) for row in rows if row.labels and (twin := evader.twin(row, way, draw))]
-        plain, hidden = (found([pair[side] for pair in pairs]) for side in (0, 1))
-        own = [found_plain & set(row.labels) for found_plain, (row, _) in zip(plain, pairs, strict=True)]
+        pairs = [(row, twin) for row in rows if (twin := evader.twin(row, way, draw))]
+        hidden = found([twin for _, twin in pairs])
+        own = [plain[row.id] & set(row.labels) for row, _ in pairs]
         again = sum(len(one & other) for one, other in zip(own, hidden, strict=True))
         kept[way] = round(again / max(1, sum(map(len, own))), 3)
-        alarms[way] = share_with_finding([twin for row in lawful if (twin := evader.twin(row, way, draw))])
-    return Robustness(found=kept, alarms=alarms, plain_alarms=share_with_finding(lawful))
+        alarms[way] = alarms_of([other for (row, _), other in zip(pairs, hidden, strict=True) if not row.labels])
+    return Robustness(
+        found=kept, alarms=alarms, plain_alarms=alarms_of([plain[row.id] for row in rows if not row.labels])
+    )

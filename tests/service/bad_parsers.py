@@ -18,6 +18,17 @@ def crash(name, data, limits):
     os.abort()
 
 
+def presence(name, data, limits):
+    """Tell in which process this runs, and from when to when."""
+    start = time.monotonic()
+    time.sleep(0.05)
+    return os.getpid(), start, time.monotonic()
+
+
+def stumble(name, data, limits):
+    raise LookupError(data.decode())
+
+
 def hang(name, data, limits):
     time.sleep(60)
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import io
+import os
 import time
 import zipfile
+from itertools import pairwise
 
 import openpyxl
 import pyarrow as pa
@@ -16,7 +18,7 @@ from service.problems import ProblemError
 from service.reading import MAX_WAITING, READERS, Readers
 from service.records import Failure, Record, read_upload
 from service.settings import Settings
-from tests.service.bad_parsers import crash, hang, size_of, swell, wait_for_file
+from tests.service.bad_parsers import crash, hang, presence, size_of, stumble, swell, wait_for_file
 from tests.service.conftest import BAD, GOOD
 from tests.service.test_documents import CLAUSES, excel_file, word_file, zip_of
 
@@ -158,6 +160,28 @@ def test_what_hangs_crashes_or_swells_fails_alone(readers, parser, status):
     assert [error.status for error in asyncio.run(go())] == [status] * READERS
     content = b"a" * 50_000_000
     assert asyncio.run(readers.read(size_of, "a.txt", content)) == ("a.txt", len(content))
+
+
+def test_a_process_reads_one_upload_at_a_time(readers):
+    """PDFium brings a process down, sooner or later, where two threads are in it."""
+
+    async def go():
+        return await asyncio.gather(*(readers.read(presence, "a.pdf", b"") for _ in range(3 * READERS)))
+
+    found = sorted(asyncio.run(go()))
+    assert os.getpid() not in {process for process, *_ in found}
+    assert all(end <= start for (one, _, end), (other, start, _) in pairwise(found) if one == other)
+
+
+def test_what_a_parser_did_not_foresee_quotes_nothing(readers, capfd):
+    for _ in range(2):
+        with pytest.raises(ProblemError) as caught:
+            asyncio.run(readers.read(stumble, "a.txt", "喝药治百病".encode()))
+        assert caught.value.status == 422
+    readers.stop()
+    told = "".join(capfd.readouterr())
+    assert "LookupError" in told
+    assert "喝药治百病" not in told + str(caught.value)
 
 
 def test_reading_ends_when_the_service_does(readers):
