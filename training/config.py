@@ -20,7 +20,9 @@ class TrainConfig(BaseModel):
     `extra` are labelled texts of others, trained on but never tested on. `soft_share` is the part of the teacher's
     probabilities in the target of a distilled student; `unlabelled` texts have the teacher's alone. `evasion_share`
     of the texts with marked words are also learned with those words hidden as sellers hide them, and half as many
-    lawful ones. `split` is the split.json of an earlier run: what it held out stays held out, so that a run which
+    lawful ones. `adversarial` is how far the word vectors are moved against the model in a second pass, `consistency`
+    the weight of what two passes with dropout differ in (training/regularise.py); each takes a step's time once more.
+    `split` is the split.json of an earlier run: what it held out stays held out, so that a run which
     goes on from its model is judged on texts that neither has seen.
     """
 
@@ -55,6 +57,8 @@ class TrainConfig(BaseModel):
     context_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     positive_weight: Annotated[float, Field(gt=0)] = 1.0
     evasion_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    adversarial: Annotated[float, Field(ge=0)] = 0.0
+    consistency: Annotated[float, Field(ge=0)] = 0.0
 
 
 def read_config(path: Path) -> TrainConfig:

@@ -35,6 +35,7 @@ from training.examples import (
 from training.metrics import Mask, macro_average_precision, quality
 from training.model import Prediction, TextClassifier, is_classifier
 from training.progress import Meter
+from training.regularise import adversarial_embedding, disagreement
 from training.split import SPLIT_FILE, Split, stratified_folds
 from training.texts import read_texts
 
@@ -293,15 +294,30 @@ class Training:
         for group in self.optimiser.param_groups:
             group["lr"] = group["peak"] * max(share, 0.0)
 
+    def _loss(self, batch: TrainingBatch, consistency: float) -> Tensor:
+        """Return the loss of one pass, or the mean of two and, with weight `consistency`, what they differ in."""
+        with autocast(self.device):
+            first = self.model(**batch.inputs)
+            loss = loss_of(first, batch, self.config)
+            if consistency:
+                second = self.model(**batch.inputs)
+                apart = disagreement(first.logits.float(), second.logits.float(), batch.weights)
+                both = loss + loss_of(second, batch, self.config)
+                loss = both / 2 + consistency * apart / len(batch.targets) / LOSS_DIVISOR
+        return loss
+
     def _train_step(self, indices: list[int]) -> float:
         draw = np.random.default_rng((self.config.seed, self.step, 1))
         items = [with_less_context(self.examples[i], self.config.context_dropout, draw) for i in indices]
         batch = training_batch(items, encode(items, self.tokenizer), self.tokenizer).to(self.device)
         self._set_rates()
         self.model.train()
-        with autocast(self.device):
-            loss = loss_of(self.model(**batch.inputs), batch, self.config)
+        loss = self._loss(batch, self.config.consistency)
         loss.backward()  # type: ignore[no-untyped-call]
+        if self.config.adversarial:
+            words = self.model.encoder.get_input_embeddings().weight  # type: ignore[operator]
+            with adversarial_embedding(words, self.config.adversarial):
+                self._loss(batch, 0).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimiser.step()
         self.optimiser.zero_grad()
