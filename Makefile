@@ -44,7 +44,6 @@ base/encoder/config.json: | $(DEV)/ready
 
 train: base/encoder/config.json
 	$(MINGJIAN) train --config training/configs/twelve-layers.yaml --out runs/twelve-layers
-	$(MINGJIAN) train --config training/configs/six-layers.yaml --out runs/six-layers
 	$(MINGJIAN) train --config training/configs/distilled.yaml --out runs/distilled
 	$(MINGJIAN) package runs/distilled runs/model
 

@@ -175,8 +175,19 @@ def test_a_student_learns_from_its_teacher(run, config, tiny_corpus, tmp_path):
 
 
 def test_settings_that_would_be_ignored_are_refused(run, config, tmp_path):
-    with pytest.raises(ConfigError, match="不能改变层数"):
-        Training(config.model_copy(update={"base": str(run.out / "model"), "layers": 1}), tmp_path)
+    with pytest.raises(ConfigError, match="不能改用随机权重"):
+        Training(config.model_copy(update={"base": str(run.out / "model"), "random_weights": True}), tmp_path)
+
+
+def test_a_student_can_start_from_layers_of_its_teacher(run, config, tmp_path):
+    teacher = run.out / "model"
+    student = Training(config.model_copy(update={"base": str(teacher), "layers": 1}), tmp_path)
+    weights, whole = student.model.state_dict(), TextClassifier.load(teacher).state_dict()
+    assert student.model.encoder.config.num_hidden_layers == 1
+    for name, values in weights.items():
+        assert torch.equal(values, whole[name.replace("layer.0.", "layer.1.")]), name
+    student.run()
+    assert len(TextClassifier.load(tmp_path / "model").encoder.encoder.layer) == 1
 
 
 def test_bad_settings_are_named(tmp_path):

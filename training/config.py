@@ -16,7 +16,8 @@ class ConfigError(MingjianError):
 class TrainConfig(BaseModel):
     """Settings of a training run; paths are relative to the working folder.
 
-    `base_name` is what the manifest calls the base: its folder's name by default. `layers` 0 keeps all of the base.
+    `base_name` is what the manifest calls the base: its folder's name by default. `layers` 0 keeps all of the base,
+    fewer are evenly spaced ones of it.
     `extra` are labelled texts of others, trained on but never tested on. `soft_share` is the part of the teacher's
     probabilities in the target of a distilled student; `unlabelled` texts have the teacher's alone. `evasion_share`
     of the texts with marked words are also learned with those words hidden as sellers hide them, and half as many

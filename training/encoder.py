@@ -15,9 +15,15 @@ def load_encoder(base: Path | str, layers: int = 0, *, random_weights: bool = Fa
         encoder = AutoModel.from_config(AutoConfig.from_pretrained(base), add_pooling_layer=False)
     else:
         encoder = AutoModel.from_pretrained(base, add_pooling_layer=False)
-    have = len(encoder.encoder.layer)
+    keep_layers(encoder, layers)
+    return encoder  # type: ignore[no-any-return]
+
+
+def keep_layers(encoder: nn.Module, layers: int) -> None:
+    """Keep that many, evenly spaced, of the encoder's layers; 0, or more than it has, keeps all."""
+    own: nn.ModuleList = encoder.encoder.layer  # type: ignore[union-attr, assignment]
+    have = len(own)
     if 0 < layers < have:
         kept = [round((i + 1) * have / layers) - 1 for i in range(layers)]
-        encoder.encoder.layer = nn.ModuleList(encoder.encoder.layer[i] for i in kept)
-        encoder.config.num_hidden_layers = layers
-    return encoder  # type: ignore[no-any-return]
+        encoder.encoder.layer = nn.ModuleList(own[i] for i in kept)  # type: ignore[union-attr]
+        encoder.config.num_hidden_layers = layers  # type: ignore[union-attr]

@@ -20,7 +20,7 @@ from screening.taxonomy import load_taxonomy
 from training.config import ConfigError, TrainConfig
 from training.corpus import Row, data_version, read_corpus, read_loosely
 from training.device import autocast, pick_device
-from training.encoder import load_encoder
+from training.encoder import keep_layers, load_encoder
 from training.evasion import evasive_twins
 from training.examples import (
     Example,
@@ -203,15 +203,16 @@ class Training:
             self._resume()
 
     def _new_model(self, labels: tuple[str, ...]) -> TextClassifier:
-        """Start from a whole classifier where the base is one, else from an encoder and a new head."""
+        """Start from a whole classifier, or every second of its layers, where the base is one, else from a new head."""
         config = self.config
         base = Path(config.base)
         if is_classifier(base):
             model = TextClassifier.load(base)
             if model.labels != labels:
                 raise ConfigError(f"模型 {base.name} 的标签与分类表不一致，不能作为起点")
-            if config.random_weights or config.layers not in (0, model.encoder.config.num_hidden_layers):  # type: ignore[union-attr]
-                raise ConfigError(f"{base.name} 是训练过的模型，不能改变层数或改用随机权重")
+            if config.random_weights:
+                raise ConfigError(f"{base.name} 是训练过的模型，不能改用随机权重")
+            keep_layers(model.encoder, config.layers)
             return model
         encoder = load_encoder(config.base, config.layers, random_weights=config.random_weights)
         model = TextClassifier(encoder, labels).to(self.device)
