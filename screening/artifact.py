@@ -5,6 +5,7 @@
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,6 +46,11 @@ class Decision(_Strict):
     slope: Annotated[float, Field(gt=0)]
     offset: float
     calibrated: bool
+
+    def stricter(self, by: float) -> "Decision":
+        """Return the decision with its threshold raised by so many log-odds; the review threshold stays."""
+        odds = math.log(self.threshold / (1 - self.threshold)) + by
+        return self.model_copy(update={"threshold": round(1 / (1 + math.exp(-odds)), 4)})
 
 
 class GoldenText(_Strict):

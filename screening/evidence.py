@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from screening.classifier import Floats
 
-RELATIVE_FLOOR = 0.15
+# Chosen on half of the held-out texts with marked words, and as good on the other half.
+RELATIVE_FLOOR = 0.05
 MAX_SPANS = 3
-MAX_GAP_TOKENS = 1
+MAX_GAP_TOKENS = 3
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ def evidence_spans(contributions: Floats, offsets: Sequence[tuple[int, int]]) ->
     """Return the spans whose tokens speak most for a label, strongest first.
 
     `contributions` (tokens,) are the tokens' parts in the logit. Tokens with at least RELATIVE_FLOOR of the strongest
-    one's part count; neighbours with at most one weak token between them join into a span. At most three spans are
+    one's part count; those with at most MAX_GAP_TOKENS weak ones between them join into a span. At most three spans are
     given; none where no token speaks for the label.
     """
     positive = contributions.clip(min=0)

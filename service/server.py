@@ -23,6 +23,9 @@ START_FAILED = 3
 MODEL_DIED = 4
 # The event loop gets its turn soon where other threads compute.
 SWITCH_S = 0.001
+# All callers at the door are let in at one turn of the event loop: a thousand at once would hold health up. The others
+# are held by the kernel and knock again within a second.
+WAITING_AT_THE_DOOR = 128
 # Longer than clients are told to wait, so that their connections outlast it.
 KEEP_ALIVE_S = 60
 
@@ -77,6 +80,7 @@ def serve(settings: Settings) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            backlog=WAITING_AT_THE_DOOR,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=int(settings.shutdown_grace),
         ),

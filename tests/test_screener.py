@@ -111,11 +111,12 @@ def test_the_score_never_falls_when_a_probability_rises(values, index, rise):
 def test_evidence_joins_neighbours_and_skips_what_speaks_against():
     import numpy as np
 
-    parts = np.array([0.0, 1.0, 0.9, -2.0, 0.8, 0.0, 0.0, 0.5], dtype=np.float32)
-    spans = evidence_spans(parts, [(i, i + 1) for i in range(8)])
-    assert [(span.start, span.end) for span in spans] == [(1, 5), (7, 8)]
+    parts = np.array([0.0, 1.0, 0.9, -2.0, 0.8, 0.0, 0.0, 0.0, 0.0, 0.5], dtype=np.float32)
+    offsets = [(i, i + 1) for i in range(10)]
+    spans = evidence_spans(parts, offsets)
+    assert [(span.start, span.end) for span in spans] == [(1, 5), (9, 10)]
     assert sum(span.weight for span in spans) == pytest.approx(1)
-    assert evidence_spans(-abs(parts), [(i, i + 1) for i in range(8)]) == []
+    assert evidence_spans(-abs(parts), offsets) == []
 
 
 def test_the_shipped_model_has_not_drifted():
@@ -156,3 +157,16 @@ def test_nothing_is_cut_off_where_a_segment_has_more_tokens_than_the_network_rea
 def test_odd_letters_that_resemble_latin_ones_are_read(screener):
     (result,) = screener.screen([TextInput("zuı佳产品 zuİ佳产品")])
     assert result.segments
+
+
+def test_a_document_is_judged_more_strictly_than_a_single_text(screener):
+    text = "会员卡一经售出概不退款，最终解释权归本店所有。"
+    (single,) = screener.screen([TextInput(text, "clause", "健身会员卡")])
+    (document,) = screener.screen([TextInput(text, "clause", "健身会员卡", by_segment=True)])
+    thresholds = {finding.label: finding.threshold for finding in single.findings}
+    assert document.findings
+    for finding in document.findings:
+        assert finding.probability >= finding.threshold > thresholds[finding.label]
+    assert {finding.label for finding in single.findings} <= {
+        own.label for own in (*document.findings, *document.review)
+    }

