@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, ParamSpec
+from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
 from rich.console import Console
 
 from screening.errors import MingjianError
+
+if TYPE_CHECKING:
+    from training.corpus import Row
 
 USAGE_ERROR = 2
 P = ParamSpec("P")
@@ -34,6 +37,16 @@ def _guarded(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(USAGE_ERROR) from error
 
     return run
+
+
+def _held_out(corpus: list[Path] | None, split: Path | None) -> "tuple[list[Row], list[Row]]":
+    """Return the corpus, and of it the texts that a model (the one in service) has held out."""
+    from screening.resources import shipped_model  # noqa: PLC0415
+    from training.corpus import read_corpus  # noqa: PLC0415
+    from training.split import SPLIT_FILE, Split  # noqa: PLC0415
+
+    rows = read_corpus(corpus or [Path("data/corpus")])
+    return rows, Split.read(split or shipped_model() / SPLIT_FILE).rows(rows)
 
 
 @data_app.command("validate")
@@ -74,6 +87,20 @@ def doubts_command(
 
     for doubt in find_doubts(read_corpus(paths)):
         print(doubt.model_dump_json())
+
+
+@data_app.command("hide")
+@_guarded
+def hide_command(
+    corpus: Annotated[list[Path] | None, typer.Option(help="语料，默认 data/corpus")] = None,
+    split: Annotated[Path | None, typer.Option(help="留作检验的文本（split.json）；默认用在用模型的")] = None,
+    texts: Annotated[int, typer.Option(help="取多少条文本")] = 400,
+) -> None:
+    """把留作检验的文本按各种规避写法改写，作为检验集；输出 JSONL，原文在前。"""
+    from training.robustness import hidden_set  # noqa: PLC0415
+
+    for row in hidden_set(_held_out(corpus, split)[1], texts):
+        print(row.model_dump_json())
 
 
 @_guarded
@@ -174,6 +201,21 @@ def evaluate_documents_command(
 
 
 @_guarded
+def evaluate_hidden_command(
+    rows: Annotated[Path, typer.Argument(help="mingjian data hide 的输出")] = Path("data/hidden_twins.jsonl"),
+    model: Annotated[Path | None, typer.Option(help="模型文件夹，默认用随程序提供的模型")] = None,
+) -> None:
+    """在规避写法的检验集上评价模型：明文中找出的还能找出多少，合规文本误报多少。"""
+    from screening.screener import Screener  # noqa: PLC0415
+    from training.corpus import read_corpus  # noqa: PLC0415
+    from training.robustness import measure_robustness  # noqa: PLC0415
+
+    screener = Screener.load(model)
+    found = measure_robustness(read_corpus([rows]), screener.classifier, screener.artifact.decisions)
+    Console().print_json(found.model_dump_json())
+
+
+@_guarded
 def card_command(
     model: Annotated[Path, typer.Argument(help="模型文件夹")],
     report: Annotated[Path, typer.Argument(help="mingjian evaluate --json 的输出")],
@@ -194,14 +236,10 @@ def curve_command(
     plot: Annotated[Path | None, typer.Option(help="曲线图（PNG）")] = None,
 ) -> None:
     """学习曲线：字符片段线性模型的成绩随语料增加的变化，自拟与改写案例的文本分列；输出 JSON。"""
-    from screening.resources import shipped_model  # noqa: PLC0415
-    from training.corpus import read_corpus  # noqa: PLC0415
     from training.curve import learning_curve  # noqa: PLC0415
     from training.plots import plot_curve  # noqa: PLC0415
-    from training.split import SPLIT_FILE, Split  # noqa: PLC0415
 
-    rows = read_corpus(corpus or [Path("data/corpus")])
-    held_out = Split.read(split or shipped_model() / SPLIT_FILE).rows(rows)
+    rows, held_out = _held_out(corpus, split)
     kept = {row.id for row in held_out}
     points = learning_curve([row for row in rows if row.id not in kept], held_out)
     if plot:
@@ -219,5 +257,6 @@ def add_commands(app: typer.Typer) -> None:
     app.command("package")(package_command)
     app.command("evaluate")(evaluate_command)
     app.command("evaluate-documents")(evaluate_documents_command)
+    app.command("evaluate-hidden")(evaluate_hidden_command)
     app.command("card")(card_command)
     app.command("curve")(curve_command)

@@ -40,7 +40,7 @@ from training.network import write_network
 from training.parity import EDGES, compare
 from training.plots import plot_decisions
 from training.quantise import quantise
-from training.robustness import measure_robustness
+from training.robustness import hidden_set, measure_robustness
 from training.split import SPLIT_FILE, Split
 from training.train import corpora_of, predict
 from training.wide import best_share, scaled, train_wide, wide_logits
@@ -141,7 +141,7 @@ def package(run: Path, target: Path) -> Manifest:
             "with_wide": round(macro_average_precision(targets, logits, known), 4),
         },
         "evidence": measure_evidence(decisions, items, outputs[held]).model_dump(),
-        "robustness": measure_robustness(held_out, small, decisions).model_dump(),
+        "robustness": measure_robustness(hidden_set(held_out), small, decisions).model_dump(),
         "wide_share": share,
         "network_data_version": split.data_version,
         "parity": parity.model_dump(),
