@@ -177,6 +177,8 @@ def test_a_student_learns_from_its_teacher(run, config, tiny_corpus, tmp_path):
 def test_settings_that_would_be_ignored_are_refused(run, config, tmp_path):
     with pytest.raises(ConfigError, match="不能改用随机权重"):
         Training(config.model_copy(update={"base": str(run.out / "model"), "random_weights": True}), tmp_path)
+    with pytest.raises(ConfigError, match="只有 2 层"):
+        Training(config.model_copy(update={"layers": 3}), tmp_path / "deeper")
 
 
 def test_a_student_can_start_from_layers_of_its_teacher(run, config, tmp_path):

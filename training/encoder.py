@@ -5,6 +5,8 @@ from pathlib import Path
 from torch import nn
 from transformers import AutoConfig, AutoModel
 
+from training.config import ConfigError
+
 
 def load_encoder(base: Path | str, layers: int = 0, *, random_weights: bool = False) -> nn.Module:
     """Load a BERT-like encoder from a folder or by hub name.
@@ -20,9 +22,11 @@ def load_encoder(base: Path | str, layers: int = 0, *, random_weights: bool = Fa
 
 
 def keep_layers(encoder: nn.Module, layers: int) -> None:
-    """Keep that many, evenly spaced, of the encoder's layers; 0, or more than it has, keeps all."""
+    """Keep that many, evenly spaced, of the encoder's layers, 0 for all; raises ConfigError where it has fewer."""
     own: nn.ModuleList = encoder.encoder.layer  # type: ignore[union-attr, assignment]
     have = len(own)
+    if layers > have:
+        raise ConfigError(f"编码器只有 {have} 层，不能保留 {layers} 层")
     if 0 < layers < have:
         kept = [round((i + 1) * have / layers) - 1 for i in range(layers)]
         encoder.encoder.layer = nn.ModuleList(own[i] for i in kept)  # type: ignore[union-attr]
