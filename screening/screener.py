@@ -25,6 +25,8 @@ GOLDEN_TOLERANCE = 0.08
 # Of a document's segments one in eight violates, of the texts that thresholds are chosen on one in two: a difference of
 # 1.9 in log-odds. Of that, so much keeps nine in ten of the violating segments of data/documents.jsonl.
 DOCUMENT_STRICTNESS = 1.5
+# A text of so many pieces is a document, however it came.
+DOCUMENT_PIECES = 12
 # A segment of so few characters is not cut further.
 SMALLEST_CHARS = 80
 
@@ -38,7 +40,7 @@ class TextInput:
     """A text to screen, and the hints to it: where it comes from, and what goods or service it is about.
 
     `by_segment`, for documents, cuts short texts too, asks for the findings of each segment beside those of all, and
-    raises the thresholds, as most of a document is lawful.
+    raises the thresholds, as most of a document is lawful; long texts have the thresholds of documents, too.
     """
 
     text: str
@@ -195,7 +197,7 @@ class Screener:
 
     def gather(self, item: TextInput, pieces: Sequence[Piece], judged: Sequence[list[Best]]) -> Screening:
         """Put together what was judged of all pieces of a text."""
-        decisions = self._strict if item.by_segment else self._decisions
+        decisions = self._strict if item.by_segment or len(pieces) >= DOCUMENT_PIECES else self._decisions
         best = [Best() for _ in self._labels]
         segments = []
         for piece, own in zip(pieces, judged, strict=True):
