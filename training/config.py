@@ -17,14 +17,13 @@ class TrainConfig(BaseModel):
     """Settings of a training run; paths are relative to the working folder.
 
     `base_name` is what the manifest calls the base: its folder's name by default. `layers` 0 keeps all of the base,
-    fewer are evenly spaced ones of it.
-    `extra` are labelled texts of others, trained on but never tested on. `soft_share` is the part of the teacher's
-    probabilities in the target of a distilled student; `unlabelled` texts have the teacher's alone. `evasion_share`
-    of the texts with marked words are also learned with those words hidden as sellers hide them, and half as many
-    lawful ones. `adversarial` is how far the word vectors are moved against the model in a second pass, `consistency`
-    the weight of what two passes with dropout differ in (training/regularise.py); each takes a step's time once more.
-    `split` is the split.json of an earlier run: what it held out stays held out, so that a run which
-    goes on from its model is judged on texts that neither has seen.
+    fewer are evenly spaced ones of it. `extra` are labelled texts of others, trained on but never tested on.
+    `soft_share` is the part of the teacher's probabilities in the target of a distilled student; `unlabelled` texts
+    have the teacher's alone. `evasion_share` of the texts with marked words are also learned with those words hidden as
+    sellers hide them, and half as many lawful ones. `adversarial` is how far the word vectors are moved against the
+    model in a second pass, `consistency` the weight of what two passes with dropout differ in (training/regularise.py);
+    each takes a step's time once more. `split` is the split.json of an earlier run: what it held out stays held out, so
+    that a run which goes on from its model is judged on texts that neither has seen.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

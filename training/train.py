@@ -203,7 +203,7 @@ class Training:
             self._resume()
 
     def _new_model(self, labels: tuple[str, ...]) -> TextClassifier:
-        """Start from a whole classifier, or every second of its layers, where the base is one, else from a new head."""
+        """Start from a classifier, or evenly spaced layers of it, where the base is one, else from a new head."""
         config = self.config
         base = Path(config.base)
         if is_classifier(base):
