@@ -25,7 +25,7 @@ GOLDEN_TOLERANCE = 0.08
 # Of a document's segments one in eight violates, of the texts that thresholds are chosen on one in two: a difference of
 # 1.9 in log-odds. Of that, so much keeps nine in ten of the violating segments of data/documents.jsonl.
 DOCUMENT_STRICTNESS = 1.5
-# A text of so many pieces is a document, however it came.
+# A text of so many pieces is judged as a document, however it came; a poster sent as a picture is not.
 DOCUMENT_PIECES = 12
 # A segment of so few characters is not cut further.
 SMALLEST_CHARS = 80
@@ -39,8 +39,7 @@ class TextError(MingjianError):
 class TextInput:
     """A text to screen, and the hints to it: where it comes from, and what goods or service it is about.
 
-    `by_segment`, for documents, cuts short texts too, asks for the findings of each segment beside those of all, and
-    raises the thresholds, as most of a document is lawful; long texts have the thresholds of documents, too.
+    `by_segment`, for documents, cuts short texts too, and asks for the findings of each segment beside those of all.
     """
 
     text: str
@@ -196,8 +195,8 @@ class Screener:
         return [self._judge(piece, output) for piece, output in zip(pieces, outputs, strict=True)]
 
     def gather(self, item: TextInput, pieces: Sequence[Piece], judged: Sequence[list[Best]]) -> Screening:
-        """Put together what was judged of all pieces of a text."""
-        decisions = self._strict if item.by_segment or len(pieces) >= DOCUMENT_PIECES else self._decisions
+        """Put together what was judged of all pieces of a text; long ones have higher thresholds, as most is lawful."""
+        decisions = self._strict if len(pieces) >= DOCUMENT_PIECES else self._decisions
         best = [Best() for _ in self._labels]
         segments = []
         for piece, own in zip(pieces, judged, strict=True):

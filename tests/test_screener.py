@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from screening.evidence import evidence_spans
 from screening.resources import shipped_model
 from screening.results import Verdict
-from screening.screener import MAX_CHARS, Screener, TextError, TextInput, violation_score
+from screening.screener import DOCUMENT_PIECES, MAX_CHARS, Screener, TextError, TextInput, violation_score
 from tests.conftest import FILLER, ROOT
 
 
@@ -159,14 +159,17 @@ def test_odd_letters_that_resemble_latin_ones_are_read(screener):
     assert result.segments
 
 
-def test_a_document_is_judged_more_strictly_than_a_single_text(screener):
+@pytest.mark.parametrize("by_segment", [False, True])
+def test_a_long_text_is_judged_more_strictly_however_it_came(screener, by_segment):
     text = "会员卡一经售出概不退款，最终解释权归本店所有。"
-    (single,) = screener.screen([TextInput(text, "clause", "健身会员卡")])
-    (document,) = screener.screen([TextInput(text, "clause", "健身会员卡", by_segment=True)])
-    thresholds = {finding.label: finding.threshold for finding in single.findings}
-    assert document.findings
-    for finding in document.findings:
-        assert finding.probability >= finding.threshold > thresholds[finding.label]
-    assert {finding.label for finding in single.findings} <= {
-        own.label for own in (*document.findings, *document.review)
-    }
+    short, long = screener.screen(
+        [TextInput(own, "clause", "健身会员卡", by_segment=by_segment) for own in (text, text + FILLER)]
+    )
+    assert len(short.segments) < DOCUMENT_PIECES <= len(long.segments)
+    usual = {decision.label: decision.threshold for decision in screener.artifact.decisions}
+    assert short.findings
+    assert long.findings
+    assert all(finding.threshold == usual[finding.label] for finding in short.findings)
+    assert all(finding.probability >= finding.threshold > usual[finding.label] for finding in long.findings)
+    kept = {own.label for own in (*long.findings, *long.review)}
+    assert {finding.label for finding in short.findings} <= kept
