@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import yaml
 from opencc import OpenCC
@@ -21,6 +21,10 @@ EMOJI = "\u2600-\u27bf\U0001f300-\U0001faff"
 # One sign between single characters, three or more in a row ("根 治 百 病", "治.愈.率", "包❤治❤百❤病").
 SPACED = re.compile(f"{HAN}([ .·•/+{EMOJI}-]){HAN}(?:\\1{HAN})+")
 WHITE = re.compile(r"\s+")
+# Characters of both scripts that are simplified in some phrases only ("瞭解", "答覆").
+IN_PHRASES = frozenset("瞭藉覆沈牴衹")
+# Characters whose plain form is remembered: more than a trade text ever needs.
+MAX_CHARACTERS = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -56,19 +60,22 @@ class Normalised:
 
 def _map_characters(source: Normalised, change: Callable[[str], str]) -> Normalised:
     """Replace each character by none, one or several."""
-    characters: list[str] = []
+    characters = [change(character) for character in source.text]
+    text = "".join(characters)
+    if text == source.text or all(len(new) == 1 for new in characters):
+        return Normalised(text, source.starts, source.ends)
     starts: list[int] = []
     ends: list[int] = []
-    for character, start, end in zip(source.text, source.starts, source.ends, strict=True):
-        new = change(character)
-        characters.append(new)
+    for new, start, end in zip(characters, source.starts, source.ends, strict=True):
         starts += [start] * len(new)
         ends += [end] * len(new)
-    return Normalised("".join(characters), tuple(starts), tuple(ends))
+    return Normalised(text, tuple(starts), tuple(ends))
 
 
 def _substitute(source: Normalised, pattern: re.Pattern[str], change: Callable[[re.Match[str]], str]) -> Normalised:
     """Replace each match; the new characters come from the whole of the old ones."""
+    if not pattern.search(source.text):
+        return source
     parts: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -116,11 +123,24 @@ def _converter() -> OpenCC:
     return OpenCC("t2s")
 
 
+@lru_cache(MAX_CHARACTERS)
+def _simple(character: str) -> str:
+    return str(_converter().convert(character))
+
+
 def _simplify(source: Normalised) -> Normalised:
+    if all(_simple(character) == character and character not in IN_PHRASES for character in set(source.text)):
+        return source
     simple = _converter().convert(source.text)
     if len(simple) == len(source.text):  # phrases are converted in context, nearly always one for one
         return Normalised(simple, source.starts, source.ends)
-    return _map_characters(source, _converter().convert)
+    return _map_characters(source, _simple)
+
+
+@lru_cache(MAX_CHARACTERS)
+def _compatible(character: str) -> str:
+    """Return a character's compatibility form, nothing for a hidden one."""
+    return "" if HIDDEN.match(character) else unicodedata.normalize("NFKC", character)
 
 
 def normalise(text: str) -> Normalised:
@@ -131,7 +151,7 @@ def normalise(text: str) -> Normalised:
     characters, words, pattern = _evasions()
     whole, parts = _split_characters()
     result = Normalised(text, tuple(range(len(text))), tuple(range(1, len(text) + 1)))
-    result = _map_characters(result, lambda c: "" if HIDDEN.match(c) else unicodedata.normalize("NFKC", c))
+    result = _map_characters(result, _compatible)
     result = _substitute(result, WHITE, lambda _: " ")
     result = _simplify(result)
     result = _substitute(result, WEDGE, lambda _: "")

@@ -1,7 +1,7 @@
 """Screens texts: normalises and segments them, runs the classifier, and gathers the findings of each text."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Self
@@ -16,7 +16,7 @@ from screening.normalise import Normalised, normalise
 from screening.resources import shipped_model
 from screening.results import Evidence, Finding, Screening, SegmentResult, Verdict
 from screening.segment import Segment, segment
-from screening.taxonomy import Kind, Label, Taxonomy, load_taxonomy
+from screening.taxonomy import Kind, Taxonomy, load_taxonomy
 from screening.wide import WideModel
 
 MAX_CHARS = 200_000
@@ -49,11 +49,15 @@ class TextInput:
 
 
 @dataclass
-class Best:
-    """The highest probability of a label, and the evidence of every segment where it reached a threshold."""
+class Judgement:
+    """What a piece or a whole text shows: the probability of each label (labels,), and where it shows those in doubt.
 
-    probability: float = 0.0
-    evidence: list[Evidence] = field(default_factory=list)
+    `evidence` has the words for every label, by its index, that reached the threshold of review; of a whole text the
+    probabilities are the highest of its pieces.
+    """
+
+    probabilities: Floats
+    evidence: dict[int, list[Evidence]]
 
 
 @dataclass(frozen=True)
@@ -103,21 +107,26 @@ def _merged(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
     return tuple(merged)
 
 
-def violation_score(values: Sequence[float], thresholds: Sequence[float], weights: Sequence[float]) -> float:
+def violation_score(values: Floats, thresholds: Floats, weights: Floats) -> float:
     """Return the violation score of a text, 0 to 100: 100 * (1 - product of (1 - weight * strength)) over all labels.
 
     A label's strength is half the square of probability / threshold below its threshold (so that forty small doubts do
     not add up), and rises linearly from 0.5 at the threshold to 1 at probability 1. The score never falls when a
     probability rises.
     """
-    clear = 1.0
-    for value, threshold, weight in zip(values, thresholds, weights, strict=True):
-        if value < threshold:
-            strength = 0.5 * (value / threshold) ** 2
-        else:
-            strength = 0.5 + 0.5 * (value - threshold) / (1 - threshold)
-        clear *= 1 - weight * strength
-    return round(100 * (1 - clear), 1)
+    below = 0.5 * (values / thresholds) ** 2
+    above = 0.5 + 0.5 * (values - thresholds) / (1 - thresholds)
+    strength = np.where(values < thresholds, below, above)
+    return round(100 * (1 - float(np.prod(1 - weights * strength, dtype=np.float64))), 1)
+
+
+class _Rule:
+    """The decisions on all labels as arrays (labels,), and what a finding says of them."""
+
+    def __init__(self, decisions: Sequence[Decision]) -> None:
+        self.decisions = tuple(decisions)
+        self.thresholds = np.array([d.threshold for d in decisions])
+        self.review = np.array([d.review_threshold for d in decisions])
 
 
 class Screener:
@@ -135,7 +144,9 @@ class Screener:
         )
         self._labels = taxonomy.labels
         self._decisions = artifact.decisions
-        self._strict = tuple(decision.stricter(DOCUMENT_STRICTNESS) for decision in artifact.decisions)
+        self._weights = np.array([label.weight for label in taxonomy.labels])
+        self._rule = _Rule(artifact.decisions)
+        self._strict_rule = _Rule([decision.stricter(DOCUMENT_STRICTNESS) for decision in artifact.decisions])
 
     @classmethod
     def load(cls, folder: Path | None = None, threads: int = 0) -> Self:
@@ -189,31 +200,33 @@ class Screener:
         halves = ((part.start, middle + overlap), (middle - overlap, part.end))
         return [piece for start, end in halves for piece in self._fitting(item, Segment(start, end, part.leads))]
 
-    def judge(self, pieces: Sequence[Piece]) -> list[list[Best]]:
+    def judge(self, pieces: Sequence[Piece]) -> list[Judgement]:
         """Return the probability of every label in each piece, and the evidence of those that reach review."""
+        if not pieces:
+            return []
         outputs = self.classifier.run([piece.input for piece in pieces])
-        return [self._judge(piece, output) for piece, output in zip(pieces, outputs, strict=True)]
+        values = probabilities(np.stack([output.logits for output in outputs]), self._decisions)
+        return [self._judge(*own) for own in zip(pieces, outputs, values, strict=True)]
 
-    def gather(self, item: TextInput, pieces: Sequence[Piece], judged: Sequence[list[Best]]) -> Screening:
+    def gather(self, item: TextInput, pieces: Sequence[Piece], judged: Sequence[Judgement]) -> Screening:
         """Put together what was judged of all pieces of a text; long ones have higher thresholds, as most is lawful."""
-        decisions = self._strict if len(pieces) >= DOCUMENT_PIECES else self._decisions
-        best = [Best() for _ in self._labels]
+        rule = self._strict_rule if len(pieces) >= DOCUMENT_PIECES else self._rule
+        highest = np.zeros(len(self._labels), dtype=np.float32)
+        evidence: dict[int, list[Evidence]] = {}
         segments = []
         for piece, own in zip(pieces, judged, strict=True):
-            for whole, entry in zip(best, own, strict=True):
-                whole.probability = max(whole.probability, entry.probability)
-                whole.evidence += entry.evidence
-            labels = tuple(d.label for d, entry in zip(decisions, own, strict=True) if entry.probability >= d.threshold)
-            findings, review = self._findings(own, decisions) if item.by_segment else ((), ())
+            highest = np.maximum(highest, own.probabilities)
+            for index, words in own.evidence.items():
+                evidence.setdefault(index, []).extend(words)
+            labels = tuple(self._labels[i].code for i in np.flatnonzero(own.probabilities >= rule.thresholds))
+            findings, review = self._findings(own, rule) if item.by_segment else ((), ())
             segments.append(
                 SegmentResult(start=piece.start, end=piece.end, labels=labels, findings=findings, review=review)
             )
-        findings, review = self._findings(best, decisions)
+        findings, review = self._findings(Judgement(highest, evidence), rule)
         verdict = Verdict.SUSPECTED if findings else Verdict.REVIEW if review else Verdict.CLEAR
         return Screening(
-            score=violation_score(
-                [e.probability for e in best], [d.threshold for d in decisions], [x.weight for x in self._labels]
-            ),
+            score=violation_score(highest, rule.thresholds, self._weights),
             verdict=verdict,
             findings=findings,
             review=review,
@@ -223,15 +236,10 @@ class Screener:
             model_version=self.version,
         )
 
-    def _judge(self, piece: Piece, output: Output) -> list[Best]:
-        own = []
-        for index, value in enumerate(probabilities(output.logits, self._decisions).tolist()):
-            evidence: list[Evidence] = []
-            if value >= self._decisions[index].review_threshold:
-                spans = evidence_spans(output.parts(index), output.offsets)
-                evidence = self._evidence(piece, spans)
-            own.append(Best(value, evidence))
-        return own
+    def _judge(self, piece: Piece, output: Output, values: Floats) -> Judgement:
+        found = np.flatnonzero(values >= self._rule.review).tolist()
+        spans = {index: evidence_spans(output.parts(index), output.offsets) for index in found}
+        return Judgement(values, {index: self._evidence(piece, own) for index, own in spans.items()})
 
     @staticmethod
     def _evidence(piece: Piece, spans: list[Span]) -> list[Evidence]:
@@ -245,28 +253,24 @@ class Screener:
                 evidence.append(Evidence(start=start, end=end, text=piece.item.text[start:end], weight=weight))
         return evidence
 
-    def _findings(
-        self, best: list[Best], decisions: Sequence[Decision]
-    ) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+    def _findings(self, judged: Judgement, rule: _Rule) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
         """Return the findings, and those for review only, each by falling probability."""
         sure: list[Finding] = []
         review: list[Finding] = []
-        entries = zip(best, decisions, self._labels, strict=True)
-        for entry, decision, label in sorted(entries, key=lambda own: -own[0].probability):
-            if entry.probability >= decision.review_threshold:
-                group = sure if entry.probability >= decision.threshold else review
-                group.append(self._finding(entry, decision, label))
+        for index in sorted(judged.evidence, key=lambda own: -judged.probabilities[own]):
+            group = sure if judged.probabilities[index] >= rule.thresholds[index] else review
+            group.append(self._finding(index, judged, rule))
         return tuple(sure), tuple(review)
 
-    @staticmethod
-    def _finding(entry: Best, decision: Decision, label: Label) -> Finding:
+    def _finding(self, index: int, judged: Judgement, rule: _Rule) -> Finding:
+        label = self._labels[index]
         return Finding(
             label=label.code,
             name=label.name,
-            probability=round(entry.probability, 4),
-            threshold=decision.threshold,
+            probability=round(float(judged.probabilities[index]), 4),
+            threshold=rule.decisions[index].threshold,
             needs_check=label.needs_check,
-            evidence=_merged(entry.evidence),
+            evidence=_merged(judged.evidence[index]),
             legal_basis=label.legal_basis,
             inspection_row=label.inspection_row,
             statistics_row=label.statistics_row,

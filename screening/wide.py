@@ -4,6 +4,7 @@ What the network generalises, it remembers: set phrases of a few characters. Eve
 its characters, so that the wide part counts in the evidence as the network does.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,12 +55,25 @@ def hash_grams(text: str, lengths: Sequence[int], seed: np.uint64) -> Grams:
     return Grams(np.concatenate(buckets), np.concatenate(starts), np.concatenate(sizes))
 
 
-def features(grams: Grams, rarity: Floats) -> tuple[Indices, Floats]:
-    """Return buckets (unique) and their values: damped count times rarity, scaled to length 1."""
-    buckets, count = np.unique(grams.buckets, return_counts=True)
-    values = (1 + np.log(count)) * rarity[buckets]
-    norm = float(np.sqrt((values**2).sum()))
-    return buckets, (values / norm if norm else values).astype(np.float32)
+@dataclass(frozen=True)
+class Features:
+    """The buckets (buckets,) of a text, each once, their values, and which of them each n-gram is in (n-grams,).
+
+    The values are damped counts times rarity, scaled to length 1.
+    """
+
+    buckets: Indices
+    values: Floats
+    counts: Indices
+    places: Indices
+
+
+def features(grams: Grams, rarity: Floats) -> Features:
+    """Return the features of n-grams."""
+    buckets, places, counts = np.unique(grams.buckets, return_inverse=True, return_counts=True)
+    values = (1 + np.log(counts)) * rarity[buckets]
+    norm = math.sqrt(float(values @ values))
+    return Features(buckets, (values / norm if norm else values).astype(np.float32), counts, places)
 
 
 @dataclass(frozen=True)
@@ -82,21 +96,18 @@ class WideModel:
         rarity = self.rarity.astype(np.float16)
         np.savez_compressed(path, weights=self.weights, scales=self.scales, rarity=rarity, bias=self.bias)
 
-    def _weigh(self, grams: Grams) -> tuple[Floats, NDArray[np.int8], Floats]:
-        """Return the logits (labels,) of n-grams, and the weights (n-grams, labels) and values (n-grams,) in them."""
-        buckets, values = features(grams, self.rarity)
-        weights = self.weights[buckets]
-        logits = (values @ weights.astype(np.float32)) * self.scales
-        where = np.searchsorted(buckets, grams.buckets)
-        times = np.bincount(where, minlength=len(buckets))
-        return logits, weights[where], (values / np.maximum(times, 1))[where].astype(np.float32)
+    def _logits(self, found: Features) -> tuple[Floats, NDArray[np.int8]]:
+        """Return the logits (labels,) of features, and the weights (buckets, labels) in them."""
+        weights = self.weights[found.buckets]
+        return (found.values @ weights.astype(np.float32)) * self.scales, weights
 
     def read(self, text: str, context: str) -> "WideReading":
         """Read a text and its context."""
         grams = hash_grams(text, TEXT_LENGTHS, TEXT_SEED)
-        logits, weights, values = self._weigh(grams)
-        context_logits, _, _ = self._weigh(hash_grams(context, CONTEXT_LENGTHS, CONTEXT_SEED))
-        return WideReading(logits + context_logits + self.bias, len(text), grams, weights, values, self.scales)
+        found = features(grams, self.rarity)
+        logits, weights = self._logits(found)
+        context_logits, _ = self._logits(features(hash_grams(context, CONTEXT_LENGTHS, CONTEXT_SEED), self.rarity))
+        return WideReading(logits + context_logits + self.bias, len(text), grams, found, weights, self.scales)
 
 
 @dataclass(frozen=True)
@@ -109,13 +120,15 @@ class WideReading:
     logits: Floats
     length: int
     grams: Grams
+    features: Features
     weights: NDArray[np.int8]
-    values: Floats
     scales: Floats
 
     def characters(self, label: int) -> Floats:
         """Return the parts of the text's characters (characters,) in a label's logit."""
-        shares = self.weights[:, label] * self.values * self.scales[label] / self.grams.lengths
+        found = self.features
+        of_buckets = self.weights[:, label] * found.values * self.scales[label] / found.counts
+        shares = of_buckets[found.places] / self.grams.lengths
         size = self.length + 1
         begins = np.bincount(self.grams.starts, shares, size)
         ends = np.bincount(self.grams.starts + self.grams.lengths, shares, size)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from screening.results import Screening
-from screening.screener import Best, Piece, Screener, TextError, TextInput
+from screening.screener import Judgement, Piece, Screener, TextError, TextInput
 
 Outcome = Screening | TextError
 
@@ -25,7 +25,7 @@ class Reading:
 
     place: int
     pieces: list[Piece]
-    judged: list[list[Best]] = field(default_factory=list)
+    judged: list[Judgement] = field(default_factory=list)
 
 
 Share = list[tuple[Reading, Piece]]
@@ -70,7 +70,7 @@ class Task:
             for piece in reading.pieces:
                 yield reading, piece
 
-    def take(self, screener: Screener, share: Share, judged: Sequence[list[Best]]) -> None:
+    def take(self, screener: Screener, share: Share, judged: Sequence[Judgement]) -> None:
         """Take what was judged of a share; texts of which all pieces were judged have their outcome."""
         for (reading, _), own in zip(share, judged, strict=True):
             reading.judged.append(own)

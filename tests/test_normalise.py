@@ -47,3 +47,16 @@ def test_offsets_are_ordered_and_in_bounds(text):
     assert len(result.text) == len(result.starts) == len(result.ends)
     assert list(result.starts) == sorted(result.starts)
     assert all(0 <= start < end <= len(text) for start, end in zip(result.starts, result.ends, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("posted", "plain"),
+    [
+        ("請先瞭解規則", "请先了解规则"),
+        ("不瞭解者勿拍", "不了解者勿拍"),
+        ("逾期不予答覆", "逾期不予答复"),
+        ("覆盖全国", "覆盖全国"),
+    ],
+)
+def test_phrases_of_characters_that_both_scripts_have_are_simplified(posted, plain):
+    assert normalise(posted).text == plain

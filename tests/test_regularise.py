@@ -57,7 +57,8 @@ def test_a_step_learns_from_moved_words_and_from_two_passes(training):
         training.step = 0
         training.config = config.model_copy(update=changes)
         torch.manual_seed(1)
-        training._train_step(list(range(8)))
+        (batch,) = training._prepared([list(range(8))])
+        training._train_step(batch)
         after[name] = training.model.head.query.detach().clone()
     assert not torch.equal(after["plain"], after["moved"])
     assert not torch.equal(after["moved"], after["both"])

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -102,15 +103,14 @@ def test_any_text_gets_a_sound_result(screener, text, kind):
 
 @given(st.lists(st.floats(0, 1), min_size=3, max_size=3), st.integers(0, 2), st.floats(0, 1))
 def test_the_score_never_falls_when_a_probability_rises(values, index, rise):
-    thresholds, weights = [0.3, 0.5, 0.7], [0.5, 0.8, 1.0]
-    higher = list(values)
+    thresholds, weights = np.array([0.3, 0.5, 0.7]), np.array([0.5, 0.8, 1.0])
+    lower = np.array(values)
+    higher = lower.copy()
     higher[index] = max(values[index], rise)
-    assert violation_score(higher, thresholds, weights) >= violation_score(values, thresholds, weights)
+    assert violation_score(higher, thresholds, weights) >= violation_score(lower, thresholds, weights)
 
 
 def test_evidence_joins_neighbours_and_skips_what_speaks_against():
-    import numpy as np
-
     parts = np.array([0.0, 1.0, 0.9, -2.0, 0.8, 0.0, 0.0, 0.0, 0.0, 0.5], dtype=np.float32)
     offsets = [(i, i + 1) for i in range(10)]
     spans = evidence_spans(parts, offsets)

@@ -59,8 +59,8 @@ def test_a_killed_run_goes_on_where_it_was(config, tmp_path):
     whole = Training(config, tmp_path / "whole")
     whole.run()
     first = Training(config, tmp_path / "killed")
-    for indices in first._batches()[:2]:
-        first._train_step(indices)
+    for batch in first._prepared(first._batches()[:2]):
+        first._train_step(batch)
     first._save_checkpoint()
     second = Training(config, tmp_path / "killed")
     assert second.step == 2

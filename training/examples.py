@@ -1,6 +1,6 @@
 """Turns corpus rows into the tensors that the model trains on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -71,11 +71,18 @@ class TrainingBatch:
     marked_at: Tensor
     marked_tokens: Tensor
 
-    def to(self, device: torch.device) -> "TrainingBatch":
-        """Return the batch on another device."""
-        inputs = {name: tensor.to(device) for name, tensor in self.inputs.items()}
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "TrainingBatch":
+        inputs = {name: change(tensor) for name, tensor in self.inputs.items()}
         others = (self.targets, self.weights, self.marked_at, self.marked_tokens)
-        return TrainingBatch(inputs, *(tensor.to(device) for tensor in others))
+        return TrainingBatch(inputs, *(change(tensor) for tensor in others))
+
+    def to(self, device: torch.device) -> "TrainingBatch":
+        """Return the batch on another device; the copy from pinned memory runs beside the computing."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "TrainingBatch":
+        """Return the batch in memory that a GPU copies from without waiting; the data loader calls it."""
+        return self._each(Tensor.pin_memory)
 
 
 def _marked_tokens(item: Example, encoding: Encoding, width: int) -> list[tuple[int, Floats]]:

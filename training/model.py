@@ -99,7 +99,9 @@ class TextClassifier(nn.Module):
         hidden = self.encoder(
             input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids
         ).last_hidden_state
-        return self.head(hidden.float(), text_mask)  # type: ignore[no-any-return]
+        # A logit is the sum of its tokens' parts: in bf16 it would be so only roughly.
+        with torch.autocast(hidden.device.type, enabled=False):
+            return self.head(hidden.float(), text_mask)  # type: ignore[no-any-return]
 
     def save(self, folder: Path, tokenizer: Path) -> None:
         """Write encoder, head, labels and tokenizer into a folder."""

@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from tokenizers import Encoding, Tokenizer
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 from transformers import AutoTokenizer
 
 from screening.artifact import TOKENIZER
@@ -46,6 +47,8 @@ PROBE_THRESHOLD = 0.4
 UNLABELLED_CHARS = 200
 BUCKET_BATCHES = 50
 SETTLE_TEXTS = 256
+LOSS_STEPS = 20
+BATCH_WORKERS = 2
 
 
 @dataclass(frozen=True)
@@ -97,9 +100,9 @@ def predict(
             batch = training_batch([items[i] for i in indices], [encodings[i] for i in indices], tokenizer).to(device)
             prediction: Prediction = model(**batch.inputs)
             logits[indices] = prediction.logits.float().cpu().numpy()
+            parts = prediction.contributions.float().cpu().numpy()
             for row, index in enumerate(indices):
-                length = len(encodings[index].ids)
-                contributions[index] = prediction.contributions[row, :, :length].float().cpu().numpy()
+                contributions[index] = parts[row, :, : len(encodings[index].ids)].copy()
             meter.advance(len(indices))
     return logits, contributions, encodings
 
@@ -128,23 +131,29 @@ def loss_of(prediction: Prediction, batch: TrainingBatch, config: TrainConfig) -
     return loss
 
 
-def soften(examples: list[Example], config: TrainConfig) -> list[Example]:
-    """Mix the mean of the teachers' probabilities into the targets, and add unlabelled texts with theirs alone."""
+def unlabelled_examples(config: TrainConfig, width: int) -> list[Example]:
+    """Return examples of the unlabelled texts, drawn by the seed; what they show is still to be filled in."""
     texts = list(read_texts(config.unlabelled))
     np.random.default_rng(config.seed).shuffle(texts)
-    width = len(examples[0].targets)
-    ones = np.ones(width, dtype=np.float32)
-    new = [
-        Example(Input(normalise(text[:UNLABELLED_CHARS]).text), np.zeros(width, dtype=np.float32), ones)
-        for text in texts[: config.unlabelled_limit]
-    ]
-    inputs = [item.input for item in (*examples, *new)]
+    nothing, ones = np.zeros(width, dtype=np.float32), np.ones(width, dtype=np.float32)
+    chosen = texts[: config.unlabelled_limit]
+    return [Example(Input(normalise(text[:UNLABELLED_CHARS]).text), nothing, ones) for text in chosen]
+
+
+def teacher_probabilities(config: TrainConfig, inputs: Sequence[Input]) -> Floats:
+    """Return the mean of the teachers' probabilities (texts, labels)."""
     logits = []
     for folder in config.teacher:
         teacher = TextClassifier.load(folder).to(pick_device())
         tokenizer = load_tokenizer(folder / TOKENIZER, config.max_tokens)
         logits.append(predict(teacher, inputs, tokenizer, f"teacher {folder.name}")[0])
-    soft = (1 / (1 + np.exp(-np.stack(logits)))).mean(0).astype(np.float32)
+    return np.asarray((1 / (1 + np.exp(-np.stack(logits)))).mean(0), dtype=np.float32)
+
+
+def soften(examples: list[Example], config: TrainConfig) -> list[Example]:
+    """Mix the mean of the teachers' probabilities into the targets, and add unlabelled texts with theirs alone."""
+    new = unlabelled_examples(config, len(examples[0].targets))
+    soft = teacher_probabilities(config, [item.input for item in (*examples, *new)])
     labelled = [
         # a label that readers differ on has the teacher's word alone
         replace(
@@ -307,10 +316,27 @@ class Training:
                 loss = both / 2 + consistency * apart / len(batch.targets) / LOSS_DIVISOR
         return loss
 
-    def _train_step(self, indices: list[int]) -> float:
-        draw = np.random.default_rng((self.config.seed, self.step, 1))
+    def _prepare(self, work: tuple[int, list[int]]) -> TrainingBatch:
+        """Make the batch of a step from the indices of its examples."""
+        step, indices = work
+        draw = np.random.default_rng((self.config.seed, step, 1))
         items = [with_less_context(self.examples[i], self.config.context_dropout, draw) for i in indices]
-        batch = training_batch(items, encode(items, self.tokenizer), self.tokenizer).to(self.device)
+        return training_batch(items, encode(items, self.tokenizer), self.tokenizer)
+
+    def _prepared(self, batches: Sequence[list[int]]) -> Iterable[TrainingBatch]:
+        """Yield the batches to come; beside a GPU other processes make them, as it would wait for them."""
+        work = list(enumerate(batches, self.step))
+        on_gpu = self.device.type == "cuda"
+        return DataLoader(
+            work,  # type: ignore[arg-type]
+            batch_size=None,
+            collate_fn=self._prepare,  # type: ignore[arg-type]
+            num_workers=BATCH_WORKERS if on_gpu else 0,
+            pin_memory=on_gpu,
+        )
+
+    def _train_step(self, batch: TrainingBatch) -> Tensor:
+        batch = batch.to(self.device)
         self._set_rates()
         self.model.train()
         loss = self._loss(batch, self.config.consistency)
@@ -323,7 +349,7 @@ class Training:
         self.optimiser.step()
         self.optimiser.zero_grad()
         self.step += 1
-        return float(loss.detach())
+        return loss.detach()
 
     def held_out_scores(self) -> tuple[Floats, Floats, Mask]:
         """Return targets, logits and the mask of known labels of the held-out texts, each (texts, labels)."""
@@ -348,18 +374,20 @@ class Training:
         while self.epoch < config.epochs and self.epoch - self.best_epoch < config.patience:
             batches = self._batches()
             done = self.step % len(batches) if self.history or self.step else 0
-            losses = []
+            losses: list[Tensor] = []
             tokens = sum(len(encoding.ids) for encoding in self.encodings)
+            note = ""
             with Meter(f"epoch {self.epoch + 1}", tokens, "tokens") as meter:
-                for indices in batches[done:]:
-                    losses.append(self._train_step(indices))
-                    size = sum(len(self.encodings[i].ids) for i in indices)
-                    meter.advance(size, f"loss {np.mean(losses[-100:]):.3f}")
+                for indices, batch in zip(batches[done:], self._prepared(batches[done:]), strict=True):
+                    losses.append(self._train_step(batch))
+                    if len(losses) % LOSS_STEPS == 0:  # reading a loss waits for the GPU
+                        note = f"loss {float(torch.stack(losses[-LOSS_STEPS:]).mean()):.3f}"
+                    meter.advance(sum(len(self.encodings[i].ids) for i in indices), note)
                     if time.monotonic() - saved > CHECKPOINT_INTERVAL_S:
                         self._save_checkpoint()
                         saved = time.monotonic()
             self.epoch += 1
-            figures = self._measure(float(np.mean(losses)))
+            figures = self._measure(float(torch.stack(losses).mean()))
             self.history.append(figures)
             with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(figures) + "\n")

@@ -42,10 +42,10 @@ def _rarity(blocks: Sequence[Sequence[Grams]]) -> Floats:
 def _matrix(block: Sequence[Grams], rarity: Floats) -> csr_matrix:
     columns, values, ends = [], [], [0]
     for grams in block:
-        buckets, own = features(grams, rarity)
-        columns.append(buckets)
-        values.append(own)
-        ends.append(ends[-1] + len(buckets))
+        own = features(grams, rarity)
+        columns.append(own.buckets)
+        values.append(own.values)
+        ends.append(ends[-1] + len(own.buckets))
     return csr_matrix((np.concatenate(values), np.concatenate(columns), ends), shape=(len(block), BUCKETS))
 
 
