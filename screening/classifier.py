@@ -140,6 +140,8 @@ class Classifier:
         self._wide = wide
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
+        # Threads that spin for more work take the processor from what reads requests and writes answers.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.session = ort.InferenceSession(str(network), options, providers=["CPUExecutionProvider"])
         self.tokenizer = load_tokenizer(tokenizer, max_tokens)
         self._max_tokens = max_tokens

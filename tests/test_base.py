@@ -1,8 +1,16 @@
 """The base encoder's module, on a tiny file of the same format."""
 
+import hashlib
 import json
+import os
 import struct
+import subprocess
+import sys
+import threading
 from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -131,23 +139,80 @@ def test_the_cut_keeps_single_characters_emoji_and_frequent_pieces():
     assert cut(spec(), Counter(), pieces=0)[1] == [i for i, p in enumerate(PIECES) if p not in ("退款", "hello")]
 
 
-def test_original_weights_are_cut_as_those_of_the_packages_are(tiny_file, tmp_path):
-    """A folder laid out as a hub lays it out stands in for the hub."""
+class Hub(BaseHTTPRequestHandler):
+    """Serves a folder as a model hub does: each file by name under its repository, with the headers that are asked for."""
+
+    folder: Path
+
+    def _answer(self) -> bytes:
+        file = self.folder / self.path.split("?")[0].rpartition("/")[2]
+        found = "/resolve/" in self.path and file.is_file()
+        data = file.read_bytes() if found else b""
+        self.send_response(200 if found else 404)
+        self.send_header("Content-Length", str(len(data)))
+        if found:
+            self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
+            self.send_header("X-Repo-Commit", "0" * 40)
+        else:
+            self.send_header("X-Error-Code", "EntryNotFound")
+        self.end_headers()
+        return data
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_GET(self) -> None:
+        self.wfile.write(self._answer())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hub(tmp_path) -> Iterator[tuple[Path, str]]:
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("OwnHub", (Hub,), {"folder": folder}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with server:
+        yield folder, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_original_weights_of_a_hub_are_cut_as_those_of_the_packages_are(tiny_file, hub, tmp_path):
     from tokenizers import Tokenizer
     from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
+    folder, address = hub
     sizes, state = read_e5s1(tiny_file[0])
     whole = build_encoder(vars(sizes), state, spec()).eval()
-    hub, out, texts = tmp_path / "hub", tmp_path / "base", tmp_path / "texts.txt"
-    whole.save_pretrained(hub)
+    out, texts = tmp_path / "base", tmp_path / "texts.txt"
+    whole.save_pretrained(folder)
     tokenizer = Tokenizer.from_str(json.dumps(spec(), ensure_ascii=False))
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **SPECIAL_TOKENS).save_pretrained(hub)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **SPECIAL_TOKENS).save_pretrained(folder)
     texts.write_text("退款，退款\n", encoding="utf-8")
-    done = CliRunner().invoke(app, ["base", str(out), "--texts", str(texts), "--pieces", "12", "--from", str(hub)])
-    assert done.exit_code == 0, done.output
+    # The hub's address is read when transformers is imported: a process of its own.
+    command = ["base", str(out), "--texts", str(texts), "--pieces", "12", "--from", "someone/tiny-encoder"]
+    settings = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "cache"), "TRANSFORMERS_OFFLINE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", "from service.cli import app; app()", *command],
+        env={**os.environ, **settings},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
     smaller, cut_tokenizer = AutoModel.from_pretrained(out).eval(), AutoTokenizer.from_pretrained(out)
     assert cut_tokenizer.convert_ids_to_tokens(range(len(cut_tokenizer))) == [p for p in PIECES if p != "hello"]
     with torch.no_grad():
         before = whole(torch.tensor([tokenizer.encode("退款，").ids])).last_hidden_state
         after = smaller(torch.tensor([cut_tokenizer("退款，").input_ids])).last_hidden_state
     torch.testing.assert_close(after, before)
+
+
+def test_a_model_that_cannot_be_had_is_named(tmp_path):
+    texts = tmp_path / "texts.txt"
+    texts.write_text("退款\n", encoding="utf-8")
+    done = CliRunner().invoke(app, ["base", str(tmp_path / "b"), "--texts", str(texts), "--from", "someone/missing"])
+    assert done.exit_code == 2
+    assert "无法取得模型 someone/missing" in done.output

@@ -11,12 +11,16 @@ from training.config import ConfigError
 def load_encoder(base: Path | str, layers: int = 0, *, random_weights: bool = False) -> nn.Module:
     """Load a BERT-like encoder from a folder or by hub name.
 
-    `layers` > 0 keeps that many, evenly spaced, of those it has. `random_weights` keeps only its shape.
+    `layers` > 0 keeps that many, evenly spaced, of those it has. `random_weights` keeps only its shape. Raises
+    ConfigError where it cannot be had.
     """
-    if random_weights:
-        encoder = AutoModel.from_config(AutoConfig.from_pretrained(base), add_pooling_layer=False)
-    else:
-        encoder = AutoModel.from_pretrained(base, add_pooling_layer=False)
+    try:
+        if random_weights:
+            encoder = AutoModel.from_config(AutoConfig.from_pretrained(base), add_pooling_layer=False)
+        else:
+            encoder = AutoModel.from_pretrained(base, add_pooling_layer=False)
+    except OSError as error:  # not there, or no way there
+        raise ConfigError(f"无法取得编码器 {base}：文件夹不存在，或模型库连不上、没有此模型") from error
     keep_layers(encoder, layers)
     return encoder  # type: ignore[no-any-return]
 

@@ -74,8 +74,11 @@ def build_encoder(sizes: dict[str, int], state: dict[str, Any], spec: dict[str, 
 
 
 def _from_hub(name: str) -> tuple[BertModel, dict[str, Any]]:
-    model = AutoModel.from_pretrained(name, add_pooling_layer=False)
-    tokenizer = AutoTokenizer.from_pretrained(name)
+    try:
+        model = AutoModel.from_pretrained(name, add_pooling_layer=False)
+        tokenizer = AutoTokenizer.from_pretrained(name)
+    except OSError as error:  # not there, or no way there
+        raise BaseError(f"无法取得模型 {name}：文件夹不存在，或模型库连不上、没有此模型") from error
     return model, json.loads(tokenizer.backend_tokenizer.to_str())
 
 
@@ -84,7 +87,7 @@ def make_base(out: Path, texts: Iterable[str], *, pieces: int = 16_000, source: 
 
     `pieces` is the size aimed at for the vocabulary; single characters and special tokens always stay. `source` names
     a hub model or folder to start from instead of the packages. Returns the number of pieces kept. Raises BaseError
-    where a package cannot be had.
+    where a package or a model cannot be had.
     """
     model, spec = _from_hub(source) if source else _from_packages()
     seen = count_pieces(Tokenizer.from_str(json.dumps(spec)), texts)
