@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from service.cli import app
 from tests.conftest import ROOT
 from training.corpus import Row
-from training.coverage import coverage_of, medium_of, trade_of
+from training.coverage import coverage_of, medium_of, speaker_of, trade_of, wording_of
 
 
 def row(n, category, labels):
@@ -29,6 +29,15 @@ def test_media_and_provinces_come_from_category_and_text():
     assert found.provinces == {("ad_absolute", "云南"): 1}
 
 
+def test_wording_and_speaker_come_from_the_words_of_the_text():
+    assert wording_of("家人们，三二一上链接") == "直播话术"
+    assert wording_of("老客户都懂的，私聊报价") == "暗语影射"
+    assert wording_of("净含量 500 克") == "其他"
+    assert speaker_of("乙方逾期一日，甲方可解除") == "合同双方"
+    assert speaker_of("本店会员卡概不退款") == "店家"
+    assert speaker_of("净含量 500 克") == "其他"
+
+
 def test_a_trade_with_few_lawful_texts_is_one_sided():
     rows = [row(n, "电子烟", ("ad_unreviewed",)) for n in range(8)] + [row(9, "电子烟", ())]
     rows += [row(10 + n, "白酒", ("ad_absolute",)) for n in range(8)] + [row(20 + n, "白酒", ()) for n in range(8)]
@@ -40,4 +49,4 @@ def test_the_shipped_corpus_is_nowhere_one_sided():
     done = CliRunner().invoke(app, ["data", "coverage", str(Path(ROOT / "data/corpus"))])
     assert done.exit_code == 0, done.output
     assert "合规文本不足 30% 的“标签—行业”共 0 处" in done.stdout
-    assert "没有文本的行业、载体、省份" in done.stdout
+    assert "没有文本的行业、载体、省份、说法、说话人" in done.stdout

@@ -1,4 +1,4 @@
-"""Shows what a corpus covers: each label by trade, medium, province, length and kind; and what is one-sided.
+"""Shows what a corpus covers: each label by trade, medium, province, wording, speaker, length and kind; what is one-sided.
 
 A trade must never stand for a label: wherever a label occurs in a trade, texts of that trade without any label belong
 beside it.
@@ -52,6 +52,16 @@ def province_of(row: Row) -> str:
     return _first("places.yaml", f"{row.text} {row.category}")
 
 
+def wording_of(text: str) -> str:
+    """Return how a text says what it says, by its words."""
+    return _first("wordings.yaml", text)
+
+
+def speaker_of(text: str) -> str:
+    """Return who speaks in a text, if its words say so."""
+    return _first("speakers.yaml", text)
+
+
 def length_of(text: str) -> str:
     """Return the band of a text's length."""
     return next(name for name, most in LENGTHS.items() if len(text) <= most)
@@ -81,6 +91,8 @@ class Coverage:
     kinds: dict[tuple[str, str], int]
     media: dict[tuple[str, str], int]
     provinces: dict[tuple[str, str], int]
+    wordings: dict[tuple[str, str], int]
+    speakers: dict[tuple[str, str], int]
 
     def show(self, console: Console) -> None:
         """Print the counts, the empty cells and the one-sided trades."""
@@ -89,9 +101,11 @@ class Coverage:
             "行业": ([*_words("trades.yaml"), OTHER], trades),
             "载体": ([*_words("media.yaml")], self.media),
             "省份": ([*_words("places.yaml")], self.provinces),
+            "说法": ([*_words("wordings.yaml"), OTHER], self.wordings),
+            "说话人": ([*_words("speakers.yaml"), OTHER], self.speakers),
         }
-        table = Table(title="各标签的覆盖（行业、载体、省份：有文本的数目）")
-        empty = Table(title="没有文本的行业、载体、省份")
+        table = Table(title=f"各标签的覆盖（{'、'.join(grids)}：有文本的数目）")
+        empty = Table(title=f"没有文本的{'、'.join(grids)}")
         for title in ("标签", *grids, *LENGTHS, *KINDS):
             table.add_column(title)
         for title in ("标签", *grids):
@@ -131,6 +145,8 @@ def coverage_of(rows: Sequence[Row]) -> Coverage:
         kinds=_by_label(rows, (str(row.kind) for row in rows)),
         media=_by_label(rows, (medium_of(row.category) for row in rows)),
         provinces=_by_label(rows, map(province_of, rows)),
+        wordings=_by_label(rows, (wording_of(row.text) for row in rows)),
+        speakers=_by_label(rows, (speaker_of(row.text) for row in rows)),
     )
 
 
