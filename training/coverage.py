@@ -1,4 +1,4 @@
-"""Shows what a corpus covers: each label by trade, medium, province, wording, speaker, length and kind; what is one-sided.
+"""Shows what a corpus covers, each label by trade, medium, province, wording, speaker, length, kind; what is one-sided.
 
 A trade must never stand for a label: wherever a label occurs in a trade, texts of that trade without any label belong
 beside it.
