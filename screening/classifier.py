@@ -73,10 +73,10 @@ class Batch:
     text_mask: NDArray[np.int64]
 
 
-def text_positions(encoding: Encoding) -> list[int]:
-    """Return the positions of the text's tokens and, last, of the closing special token."""
-    inside = [i for i, sequence in enumerate(encoding.sequence_ids) if sequence == 1]
-    return [*inside, len(encoding.ids) - 1]
+def text_start(encoding: Encoding) -> int:
+    """Return the position of the text's first token; its tokens run from there to the closing special one."""
+    sequences = encoding.sequence_ids
+    return sequences.index(1) if 1 in sequences else len(sequences) - 1
 
 
 def collate(encodings: Sequence[Encoding], pad_id: int) -> Batch:
@@ -89,7 +89,7 @@ def collate(encodings: Sequence[Encoding], pad_id: int) -> Batch:
         input_ids[row, :length] = encoding.ids
         token_type_ids[row, :length] = encoding.type_ids
         attention_mask[row, :length] = 1
-        text_mask[row, text_positions(encoding)] = 1
+        text_mask[row, text_start(encoding) : length] = 1
     return Batch(input_ids, attention_mask, token_type_ids, text_mask)
 
 
@@ -163,6 +163,11 @@ class Classifier:
         """Return the arrays that the session takes for a batch of encodings."""
         return {name: array for name, array in vars(collate(encodings, self._pad_id)).items() if name in self._inputs}
 
+    def _read_wide(self, inputs: Sequence[Input]) -> Sequence[WideReading | None]:
+        if self._wide is None:
+            return [None] * len(inputs)
+        return self._wide.read([item.text for item in inputs], [item.context() for item in inputs])
+
     def run(self, inputs: Sequence[Input]) -> list[Output]:
         """Classify inputs in length-sorted batches; results come in the order of the inputs."""
         encodings = self.encode(inputs)
@@ -170,10 +175,9 @@ class Classifier:
         for indices in length_sorted_batches([len(encoding.ids) for encoding in encodings], BATCH_TOKENS):
             rows = [encodings[i] for i in indices]
             logits, contributions = self.session.run(["logits", "contributions"], self.feed(rows))
-            for row, (index, encoding) in enumerate(zip(indices, rows, strict=True)):
-                positions, places = text_positions(encoding)[:-1], encoding.offsets
-                offsets = tuple(places[i] for i in positions)
-                wide = self._wide.read(inputs[index].text, inputs[index].context()) if self._wide else None
+            readings = self._read_wide([inputs[i] for i in indices])
+            for row, (index, encoding, wide) in enumerate(zip(indices, rows, readings, strict=True)):
+                text = slice(text_start(encoding), len(encoding.ids) - 1)
                 total = logits[row] if wide is None else logits[row] + wide.logits
-                outputs[index] = Output(total, contributions[row][:, positions], offsets, wide)
+                outputs[index] = Output(total, contributions[row][:, text], tuple(encoding.offsets[text]), wide)
         return [outputs[index] for index in range(len(inputs))]

@@ -4,7 +4,6 @@ What the network generalises, it remembers: set phrases of a few characters. Eve
 its characters, so that the wide part counts in the evidence as the network does.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,18 +27,23 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Grams:
-    """The n-grams of a text: bucket, first character and length of each, all (n-grams,)."""
+    """The n-grams of texts: whose each is, its bucket, first character and length, all (n-grams,)."""
 
+    owners: Indices
     buckets: Indices
     starts: Indices
     lengths: Indices
 
 
-def hash_grams(text: str, lengths: Sequence[int], seed: np.uint64) -> Grams:
-    """Return the character n-grams of the given lengths, hashed into buckets."""
-    codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
+def hash_grams(texts: Sequence[str], lengths: Sequence[int], seed: np.uint64) -> Grams:
+    """Return the character n-grams of the given lengths of all texts, hashed into buckets."""
+    sizes = np.array([len(text) for text in texts], dtype=np.int64)
+    codes = np.frombuffer("".join(texts).encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
+    owners = np.repeat(np.arange(len(texts)), sizes)
+    starts = np.arange(len(codes)) - (np.cumsum(sizes) - sizes)[owners]
+    room = sizes[owners] - starts
     hashes = np.full(len(codes), seed, dtype=np.uint64)
-    buckets, starts, sizes = [], [], []
+    found: list[tuple[Indices, ...]] = [(np.zeros(0, dtype=np.int64),) * 4]
     for length in range(1, max(lengths) + 1):
         count = len(codes) - length + 1
         if count <= 0:
@@ -47,33 +51,35 @@ def hash_grams(text: str, lengths: Sequence[int], seed: np.uint64) -> Grams:
         hashes = (hashes[:count] ^ codes[length - 1 :]) * MULTIPLIER
         hashes ^= hashes >> SHIFT
         if length in lengths:
-            buckets.append((hashes % np.uint64(BUCKETS)).astype(np.int64))
-            starts.append(np.arange(count))
-            sizes.append(np.full(count, length))
-    if not buckets:
-        return Grams(*(np.zeros(0, dtype=np.int64) for _ in range(3)))
-    return Grams(np.concatenate(buckets), np.concatenate(starts), np.concatenate(sizes))
+            whole = np.flatnonzero(room[:count] >= length)  # the others run into the next text
+            buckets = (hashes[whole] % np.uint64(BUCKETS)).astype(np.int64)
+            found.append((owners[whole], buckets, starts[whole], np.full(len(whole), length)))
+    return Grams(*map(np.concatenate, zip(*found, strict=True)))
 
 
 @dataclass(frozen=True)
 class Features:
-    """The buckets (buckets,) of a text, each once, their values, and which of them each n-gram is in (n-grams,).
+    """The buckets of texts, each once a text and text by text: whose each is, its value and how often, all (features,).
 
-    The values are damped counts times rarity, scaled to length 1.
+    `places` (n-grams,) tells which of them each n-gram is in. The values are damped counts times rarity, those of a
+    text scaled to length 1.
     """
 
+    owners: Indices
     buckets: Indices
     values: Floats
     counts: Indices
     places: Indices
 
 
-def features(grams: Grams, rarity: Floats) -> Features:
-    """Return the features of n-grams."""
-    buckets, places, counts = np.unique(grams.buckets, return_inverse=True, return_counts=True)
+def features(grams: Grams, rarity: Floats, texts: int) -> Features:
+    """Return the features of so many texts."""
+    keys, places, counts = np.unique(grams.owners * BUCKETS + grams.buckets, return_inverse=True, return_counts=True)
+    owners, buckets = np.divmod(keys, BUCKETS)
     values = (1 + np.log(counts)) * rarity[buckets]
-    norm = math.sqrt(float(values @ values))
-    return Features(buckets, (values / norm if norm else values).astype(np.float32), counts, places)
+    norms = np.sqrt(np.bincount(owners, values**2, texts))
+    scaled = values / np.where(norms > 0, norms, 1)[owners]
+    return Features(owners, buckets, scaled.astype(np.float32), counts, places)
 
 
 @dataclass(frozen=True)
@@ -96,40 +102,60 @@ class WideModel:
         rarity = self.rarity.astype(np.float16)
         np.savez_compressed(path, weights=self.weights, scales=self.scales, rarity=rarity, bias=self.bias)
 
-    def _logits(self, found: Features) -> tuple[Floats, NDArray[np.int8]]:
-        """Return the logits (labels,) of features, and the weights (buckets, labels) in them."""
+    def _logits(self, found: Features, texts: int) -> tuple[Floats, NDArray[np.int8]]:
+        """Return the logits (texts, labels) of features, and the weights (features, labels) in them."""
         weights = self.weights[found.buckets]
-        return (found.values @ weights.astype(np.float32)) * self.scales, weights
+        logits = np.zeros((texts, len(self.scales)), dtype=np.float32)
+        if len(weights):
+            firsts = np.flatnonzero(np.diff(found.owners, prepend=-1))
+            parts = weights.astype(np.float32) * found.values[:, None]
+            logits[found.owners[firsts]] = np.add.reduceat(parts, firsts) * self.scales
+        return logits, weights
 
-    def read(self, text: str, context: str) -> "WideReading":
-        """Read a text and its context."""
-        grams = hash_grams(text, TEXT_LENGTHS, TEXT_SEED)
-        found = features(grams, self.rarity)
-        logits, weights = self._logits(found)
-        context_logits, _ = self._logits(features(hash_grams(context, CONTEXT_LENGTHS, CONTEXT_SEED), self.rarity))
-        return WideReading(logits + context_logits + self.bias, len(text), grams, found, weights, self.scales)
+    def read(self, texts: Sequence[str], contexts: Sequence[str]) -> list["WideReading"]:
+        """Read texts and their contexts."""
+        grams = hash_grams(texts, TEXT_LENGTHS, TEXT_SEED)
+        found = features(grams, self.rarity, len(texts))
+        logits, weights = self._logits(found, len(texts))
+        around = features(hash_grams(contexts, CONTEXT_LENGTHS, CONTEXT_SEED), self.rarity, len(contexts))
+        total = logits + self._logits(around, len(contexts))[0] + self.bias
+        together = Together(grams, found, weights, self.scales)
+        return [
+            WideReading(own, len(text), i, together) for i, (own, text) in enumerate(zip(total, texts, strict=True))
+        ]
+
+
+@dataclass(frozen=True)
+class Together:
+    """What was worked out for texts that were read together."""
+
+    grams: Grams
+    features: Features
+    weights: NDArray[np.int8]
+    scales: Floats
 
 
 @dataclass(frozen=True)
 class WideReading:
     """What the wide part says of a text: the logits (labels,), and what the parts of its characters come from.
 
-    The parts are worked out for the labels that are asked for, as few of the labels are found in a text.
+    The parts are worked out for the labels that are asked for, as few of the labels are found in a text; the text is
+    the one at `place` of those that were read together.
     """
 
     logits: Floats
     length: int
-    grams: Grams
-    features: Features
-    weights: NDArray[np.int8]
-    scales: Floats
+    place: int
+    together: Together
 
     def characters(self, label: int) -> Floats:
         """Return the parts of the text's characters (characters,) in a label's logit."""
-        found = self.features
-        of_buckets = self.weights[:, label] * found.values * self.scales[label] / found.counts
-        shares = of_buckets[found.places] / self.grams.lengths
+        grams, found = self.together.grams, self.together.features
+        own = np.flatnonzero(grams.owners == self.place)
+        places, starts, lengths = found.places[own], grams.starts[own], grams.lengths[own]
+        weights = self.together.weights[places, label] * self.together.scales[label]
+        shares = weights * found.values[places] / found.counts[places] / lengths
         size = self.length + 1
-        begins = np.bincount(self.grams.starts, shares, size)
-        ends = np.bincount(self.grams.starts + self.grams.lengths, shares, size)
+        begins = np.bincount(starts, shares, size)
+        ends = np.bincount(starts + lengths, shares, size)
         return np.cumsum(begins - ends)[:-1].astype(np.float32)

@@ -24,27 +24,31 @@ def test_it_learns_a_phrase_and_points_at_its_characters(tmp_path):
     model = WideModel.load(tmp_path / "wide.npz")
     bad, good = wide_logits(model, [Input("押金概不退款哦", "clause", "店"), Input("周一休息", "clause", "店")])
     assert bad[0] > good[0] + 1
-    characters = model.read("押金概不退款哦", "合同条款 店").characters(0)
+    (reading,) = model.read(["押金概不退款哦"], ["合同条款 店"])
+    characters = reading.characters(0)
     assert set(np.argsort(-characters)[:4]) == {2, 3, 4, 5}
 
 
 def test_characters_and_context_add_up_to_the_logit():
     model = train_wide(examples())
     text, context = "学费概不退款退款", "合同条款 店"
-    whole = model.read(text, context)
-    alone = model.read("", context)
+    alone, other, whole = model.read(["", "包邮", text], [context, "", context])
+    (by_itself,) = model.read([text], [context])
+    np.testing.assert_array_equal(whole.logits, by_itself.logits)
+    np.testing.assert_array_equal(whole.characters(0), by_itself.characters(0))
+    assert other.characters(0).shape == (2,)
     assert alone.characters(0).shape == (0,)
     np.testing.assert_allclose(whole.logits, whole.characters(0).sum() + alone.logits, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(scaled(model, 0.5).read(text, context).logits, whole.logits / 2, rtol=1e-4)
+    np.testing.assert_allclose(scaled(model, 0.5).read([text], [context])[0].logits, whole.logits / 2, rtol=1e-4)
 
 
 def test_grams_are_stable_and_their_lengths_kept_apart():
-    grams = hash_grams("退款😀", TEXT_LENGTHS, TEXT_SEED)
+    grams = hash_grams(["退款😀"], TEXT_LENGTHS, TEXT_SEED)
     assert list(grams.lengths) == [1, 1, 1, 2, 2, 3]
     assert list(grams.starts) == [0, 1, 2, 0, 1, 0]
     assert len(set(grams.buckets)) == 6
     assert all(0 <= bucket < BUCKETS for bucket in grams.buckets)
-    assert hash_grams("退", TEXT_LENGTHS, TEXT_SEED).buckets[0] == grams.buckets[0] == 32309
+    assert hash_grams(["退"], TEXT_LENGTHS, TEXT_SEED).buckets[0] == grams.buckets[0] == 32309
 
 
 def test_the_share_is_the_one_that_ranks_best():

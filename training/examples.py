@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 
-from screening.classifier import Input, collate, pad_id, text_positions
+from screening.classifier import Input, collate, pad_id, text_start
 from screening.normalise import normalise
 from training.corpus import Row
 from training.metrics import Mask, Matrix
@@ -87,7 +87,7 @@ class TrainingBatch:
 
 def _marked_tokens(item: Example, encoding: Encoding, width: int) -> list[tuple[int, Floats]]:
     found = []
-    positions = text_positions(encoding)[:-1]
+    positions = range(text_start(encoding), len(encoding.ids) - 1)
     for label, places in item.marked:
         mask = np.zeros(width, dtype=np.float32)
         for i in positions:

@@ -25,28 +25,23 @@ from training.metrics import Mask, Matrix, macro_average_precision
 
 MAX_INT8 = 127
 MIN_TEXTS = 2
+READ_TEXTS = 256
 STRENGTH = 10.0
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 
 
-def _rarity(blocks: Sequence[Sequence[Grams]]) -> Floats:
+def _rarity(blocks: Sequence[Grams], texts: int) -> Floats:
     """Return the inverse document frequency of each bucket; 0 for one seen in fewer than two texts."""
     seen = np.zeros(BUCKETS)
-    for block in blocks:
-        for grams in block:
-            seen[np.unique(grams.buckets)] += 1
-    rarity = np.log((1 + len(blocks[0])) / (1 + seen)) + 1
+    for grams in blocks:
+        seen += np.bincount(np.unique(grams.owners * BUCKETS + grams.buckets) % BUCKETS, minlength=BUCKETS)
+    rarity = np.log((1 + texts) / (1 + seen)) + 1
     return np.where(seen >= MIN_TEXTS, rarity, 0).astype(np.float32)
 
 
-def _matrix(block: Sequence[Grams], rarity: Floats) -> csr_matrix:
-    columns, values, ends = [], [], [0]
-    for grams in block:
-        own = features(grams, rarity)
-        columns.append(own.buckets)
-        values.append(own.values)
-        ends.append(ends[-1] + len(own.buckets))
-    return csr_matrix((np.concatenate(values), np.concatenate(columns), ends), shape=(len(block), BUCKETS))
+def _matrix(grams: Grams, rarity: Floats, texts: int) -> csr_matrix:
+    found = features(grams, rarity, texts)
+    return csr_matrix((found.values, (found.owners, found.buckets)), shape=(texts, BUCKETS))
 
 
 def train_wide(examples: Sequence[Example]) -> WideModel:
@@ -54,11 +49,12 @@ def train_wide(examples: Sequence[Example]) -> WideModel:
 
     Classes are weighted evenly while learning; the bias then gets the true log-odds back.
     """
-    texts = [hash_grams(item.input.text, TEXT_LENGTHS, TEXT_SEED) for item in examples]
-    contexts = [hash_grams(item.input.context(), CONTEXT_LENGTHS, CONTEXT_SEED) for item in examples]
-    rarity = _rarity([texts, contexts])
+    size = len(examples)
+    texts = hash_grams([item.input.text for item in examples], TEXT_LENGTHS, TEXT_SEED)
+    contexts = hash_grams([item.input.context() for item in examples], CONTEXT_LENGTHS, CONTEXT_SEED)
+    rarity = _rarity([texts, contexts], size)
     # text and context are scaled apart and then share the buckets, which their seeds keep apart
-    matrix = (_matrix(texts, rarity) + _matrix(contexts, rarity)).tocsr()
+    matrix = (_matrix(texts, rarity, size) + _matrix(contexts, rarity, size)).tocsr()
     truth = np.stack([item.targets for item in examples]) > 0.5  # noqa: PLR2004
     weights = np.stack([item.weights for item in examples])
     labels = truth.shape[1]
@@ -79,7 +75,9 @@ def train_wide(examples: Sequence[Example]) -> WideModel:
 
 def wide_logits(model: WideModel, inputs: Sequence[Input]) -> Matrix:
     """Return the wide part's logits (texts, labels)."""
-    return np.stack([model.read(item.text, item.context()).logits for item in inputs])
+    parts = [inputs[start : start + READ_TEXTS] for start in range(0, len(inputs), READ_TEXTS)]
+    read = (model.read([item.text for item in part], [item.context() for item in part]) for part in parts)
+    return np.stack([reading.logits for part in read for reading in part])
 
 
 def scaled(model: WideModel, share: float) -> WideModel:

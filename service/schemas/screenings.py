@@ -9,7 +9,7 @@ from screening.results import Screening, Verdict
 from screening.screener import MAX_CHARS, TextInput
 from screening.taxonomy import Kind
 from service.schemas.common import Moment, Printable
-from service.storage.screenings import Particulars
+from service.storage.screenings import Asked, Particulars
 from service.storage.tables import ScreeningRecord
 
 EXAMPLE = "本店会员卡一经售出，概不退款，最终解释权归本店所有。"
@@ -115,7 +115,7 @@ class BatchAnswer(BaseModel):
     results: list[BatchResult]
 
 
-def _particulars(record: ScreeningRecord) -> dict[str, Any]:
+def _particulars(record: ScreeningRecord | Asked) -> dict[str, Any]:
     names = ("id", "created_at", "title", "source_url", "reference", "seller")
     return {name: getattr(record, name) for name in names}
 
@@ -128,7 +128,7 @@ def stored_screening(record: ScreeningRecord) -> StoredScreening:
     return StoredScreening(**_particulars(record), **own, licences=find_licences(text), text=text)
 
 
-def screening_answer(record: ScreeningRecord, result: Screening, text: str) -> ScreeningAnswer:
+def screening_answer(record: Asked, result: Screening, text: str) -> ScreeningAnswer:
     """Return a new screening as the API gives it."""
     own = {name: getattr(result, name) for name in Screening.model_fields}
     return ScreeningAnswer(**_particulars(record), **own, licences=find_licences(text))

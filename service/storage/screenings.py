@@ -27,6 +27,14 @@ class Particulars:
     seller: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asked(Particulars):
+    """What a record of a screening notes beside the answer and who asked."""
+
+    id: str
+    created_at: datetime
+
+
 @dataclass(frozen=True)
 class Filter:
     """Which screenings to list; None and empty mean any. `labels`: at least one of them found."""
@@ -89,15 +97,13 @@ def keep_answers(session: Session, results: Mapping[str, tuple[TextInput, Screen
 
 def add_records(
     session: Session, actor: str, answers: Sequence[int], particulars: Sequence[Particulars]
-) -> list[ScreeningRecord]:
-    """Note that `actor` asked for these answers, given by seq; the records returned are not bound to the session."""
-    rows = [
-        {"id": new_id(), "created_at": now(), "answer_seq": seq, "actor": actor, **vars(own)}
-        for seq, own in zip(answers, particulars, strict=True)
-    ]
+) -> list[Asked]:
+    """Note that `actor` asked for these answers, given by seq."""
+    asked = [Asked(id=new_id(), created_at=now(), **vars(own)) for own in particulars]
+    rows = [{"answer_seq": seq, "actor": actor, **vars(own)} for seq, own in zip(answers, asked, strict=True)]
     if rows:
         session.execute(ScreeningRecord.__table__.insert(), rows)  # type: ignore[attr-defined]
-    return [ScreeningRecord(**row) for row in rows]
+    return asked
 
 
 def find_record(session: Session, record_id: str) -> ScreeningRecord | None:

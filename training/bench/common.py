@@ -35,11 +35,16 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def medians(work: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
-    """Return the median seconds of each work; they are run in turns, so that a busy machine slows all alike."""
+    """Return the median seconds of each work.
+
+    They are run in turns, so that a busy machine slows all alike, and each round begins with another of them, as what
+    runs before leaves caches and threads behind.
+    """
     times: dict[str, list[float]] = {name: [] for name in work}
-    for _ in range(rounds):
-        for name, run in work.items():
-            times[name].append(seconds(run))
+    for turn in range(rounds):
+        names = list(work)
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            times[name].append(seconds(work[name]))
     return {name: statistics.median(values) for name, values in times.items()}
 
 
