@@ -4,12 +4,11 @@
 """
 
 import hashlib
-import json
 import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from screening.errors import MingjianError
 from screening.taxonomy import Kind, Taxonomy
@@ -23,6 +22,7 @@ ENCODER = "encoder.json"
 WIDE = "wide.npz"
 CARD = "README.md"
 HASHED = (NETWORK, TOKENIZER, WIDE, DECISIONS, GOLDEN, ENCODER)
+T = TypeVar("T")
 
 
 class ArtifactError(MingjianError):
@@ -70,7 +70,7 @@ class Manifest(_Strict):
     created: str
     labels: tuple[str, ...]
     files: dict[str, str]
-    max_tokens: int
+    max_tokens: Annotated[int, Field(ge=32, le=512)]
     base: str
     data_version: str
     commit: str
@@ -110,23 +110,25 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_json(path: Path) -> Any:  # noqa: ANN401 - JSON has no narrower type before it is validated
+def _read_json(path: Path, schema: TypeAdapter[T]) -> T:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return schema.validate_json(path.read_bytes())
     except FileNotFoundError as error:
         raise ArtifactError(f"模型文件夹 {path.parent.name} 缺少文件 {path.name}") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ArtifactError(f"模型文件 {path.name} 不是有效的 JSON") from error
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(map(str, fault["loc"])) or "整个文件"
+        what = "不是有效的 JSON" if fault["type"] == "json_invalid" else f"的内容不符合格式要求，位置：{place}"
+        raise ArtifactError(f"模型文件 {path.name} {what}") from error
 
 
 def load_artifact(folder: Path, taxonomy: Taxonomy) -> Artifact:
-    """Read and check a model folder; raises ArtifactError on a missing or altered file or another label order."""
-    try:
-        manifest = Manifest.model_validate(_read_json(folder / MANIFEST))
-        decisions = tuple(Decision.model_validate(row) for row in _read_json(folder / DECISIONS))
-        golden = tuple(GoldenText.model_validate(row) for row in _read_json(folder / GOLDEN))
-    except ValidationError as error:
-        raise ArtifactError(f"模型文件夹 {folder.name} 的说明文件格式不对：{error}") from error
+    """Read and check a model folder; raises ArtifactError on a missing, malformed or altered file or other labels."""
+    manifest = _read_json(folder / MANIFEST, TypeAdapter(Manifest))
+    decisions = _read_json(folder / DECISIONS, TypeAdapter(tuple[Decision, ...]))
+    golden = _read_json(folder / GOLDEN, TypeAdapter(tuple[GoldenText, ...]))
+    if not golden:
+        raise ArtifactError(f"模型文件 {GOLDEN} 中没有标准文本，无法自检")
     for name in HASHED:
         if not (folder / name).is_file():
             raise ArtifactError(f"模型文件夹 {folder.name} 缺少文件 {name}")

@@ -15,11 +15,13 @@ HIDDEN = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
 )
 HAN = "[\u3400-\u9fff]"
-# Marks that nobody writes between two Chinese characters but to hide the word ("根*治").
-WEDGE = re.compile(f"(?<={HAN})[*^_~|`]+(?={HAN})")
-EMOJI = "\u2600-\u27bf\U0001f300-\U0001faff"
-# One sign between single characters, three or more in a row ("根 治 百 病", "治.愈.率", "包❤治❤百❤病").
-SPACED = re.compile(f"{HAN}([ .·•/+{EMOJI}-]){HAN}(?:\\1{HAN})+")
+# Marks that nobody writes between two Chinese characters but to hide the word ("根*治", "疗●效").
+WEDGE = re.compile(f"(?<={HAN})[*^_`#丶\u25a0-\u25ff]+(?={HAN})")
+# A sign between single characters, three or more in a row ("根 治 百 病", "治...愈...率", "包❤治❤百❤病"): any sign
+# but the marks that divide a sentence or a list.
+SPACED = re.compile(f"{HAN}(([^\\w，。、；：？！,;:?!])\\2{{0,3}}){HAN}(?:\\1{HAN})+")
+# Brackets around each of two or more single characters ("【根】【治】").
+BRACKETED = re.compile(f"(?:[\\[(【〔「『{{<《]{HAN}[\\])】〕」』}}>》]){{2,}}")
 WHITE = re.compile(r"\s+")
 # Characters of both scripts that are simplified in some phrases only ("瞭解", "答覆").
 IN_PHRASES = frozenset("瞭藉覆沈牴衹")
@@ -156,6 +158,7 @@ def normalise(text: str) -> Normalised:
     result = _simplify(result)
     result = _substitute(result, WEDGE, lambda _: "")
     result = _substitute(result, SPACED, lambda match: match[0].replace(match[1], ""))
+    result = _substitute(result, BRACKETED, lambda match: match[0][1::3])
     result = _substitute(result, parts, lambda match: whole[match[0]])
     result = _map_characters(result, lambda c: characters.get(c, c))
     return _substitute(result, pattern, lambda match: words[match[0].lower().replace(" ", "")])

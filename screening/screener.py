@@ -27,8 +27,10 @@ GOLDEN_TOLERANCE = 0.08
 DOCUMENT_STRICTNESS = 1.5
 # A text of so many pieces is judged as a document, however it came; a poster sent as a picture is not.
 DOCUMENT_PIECES = 12
-# A segment of so few characters is not cut further.
+# A segment of so few characters gives up its lead-ins before it is cut further.
 SMALLEST_CHARS = 80
+# So few characters are never more than the network reads.
+LEAST_CHARS = 8
 
 
 class TextError(MingjianError):
@@ -171,7 +173,7 @@ class Screener:
         for expected, output in zip(golden, outputs, strict=True):
             values = probabilities(output.logits, self._decisions)
             drift = float(np.abs(values - np.array(expected.probabilities)).max())
-            if drift > GOLDEN_TOLERANCE:
+            if not drift <= GOLDEN_TOLERANCE:  # NaN is not greater than anything
                 raise ArtifactError(f"模型自检未通过：标准文本的概率偏差达到 {drift:.2f}，本机的运算结果不可靠")
 
     def screen(self, items: Sequence[TextInput]) -> list[Screening]:
@@ -192,11 +194,17 @@ class Screener:
         return [piece for piece in pieces if piece.normalised.text.strip()]
 
     def _fitting(self, item: TextInput, part: Segment) -> list[Piece]:
-        """Return the segment as a piece; in overlapping halves where it has more tokens than the network reads."""
+        """Return the segment as a piece; where it has more tokens than the network reads, in overlapping halves.
+
+        A small one is read without its outermost lead-ins before it is halved.
+        """
         piece = _piece(item, part)
-        if part.end - part.start < SMALLEST_CHARS or self.classifier.holds(piece.input):
+        size = part.end - part.start
+        if self.classifier.holds(piece.input) or (size < LEAST_CHARS and not part.leads):
             return [piece]
-        middle, overlap = (part.start + part.end) // 2, SMALLEST_CHARS // 4
+        if size < SMALLEST_CHARS and part.leads:
+            return self._fitting(item, Segment(part.start, part.end, part.leads[1:]))
+        middle, overlap = (part.start + part.end) // 2, min(SMALLEST_CHARS, size) // 4
         halves = ((part.start, middle + overlap), (middle - overlap, part.end))
         return [piece for start, end in halves for piece in self._fitting(item, Segment(start, end, part.leads))]
 
@@ -211,22 +219,18 @@ class Screener:
     def gather(self, item: TextInput, pieces: Sequence[Piece], judged: Sequence[Judgement]) -> Screening:
         """Put together what was judged of all pieces of a text; long ones have higher thresholds, as most is lawful."""
         rule = self._strict_rule if len(pieces) >= DOCUMENT_PIECES else self._rule
-        highest = np.zeros(len(self._labels), dtype=np.float32)
-        evidence: dict[int, list[Evidence]] = {}
+        together = self._together(judged, rule)
         segments = []
         for piece, own in zip(pieces, judged, strict=True):
-            highest = np.maximum(highest, own.probabilities)
-            for index, words in own.evidence.items():
-                evidence.setdefault(index, []).extend(words)
             labels = tuple(self._labels[i].code for i in np.flatnonzero(own.probabilities >= rule.thresholds))
             findings, review = self._findings(own, rule) if item.by_segment else ((), ())
             segments.append(
                 SegmentResult(start=piece.start, end=piece.end, labels=labels, findings=findings, review=review)
             )
-        findings, review = self._findings(Judgement(highest, evidence), rule)
+        findings, review = self._findings(together, rule)
         verdict = Verdict.SUSPECTED if findings else Verdict.REVIEW if review else Verdict.CLEAR
         return Screening(
-            score=violation_score(highest, rule.thresholds, self._weights),
+            score=violation_score(together.probabilities, rule.thresholds, self._weights),
             verdict=verdict,
             findings=findings,
             review=review,
@@ -235,6 +239,22 @@ class Screener:
             category=item.category,
             model_version=self.version,
         )
+
+    def _together(self, judged: Sequence[Judgement], rule: _Rule) -> Judgement:
+        """Return what the pieces of a text show together.
+
+        The words of a finding come from the pieces that reach its threshold, those for review from all in doubt.
+        """
+        highest = np.zeros(len(self._labels), dtype=np.float32)
+        for own in judged:
+            highest = np.maximum(highest, own.probabilities)
+        evidence: dict[int, list[Evidence]] = {}
+        for own in judged:
+            for index, words in own.evidence.items():
+                threshold = rule.thresholds[index]
+                if highest[index] < threshold or own.probabilities[index] >= threshold:
+                    evidence.setdefault(index, []).extend(words)
+        return Judgement(highest, evidence)
 
     def _judge(self, piece: Piece, output: Output, values: Floats) -> Judgement:
         found = np.flatnonzero(values >= self._rule.review).tolist()

@@ -1,9 +1,10 @@
 """Cuts a text into the pieces that are judged one by one: whole short texts, sentences, numbered clauses, windows.
 
-A short text is judged whole. A longer contract is cut at its numbering (第X条, 一、, （一）, 1., 1.1, ①), every long
-text at its lines, and long lines at sentence ends, sentences being packed together while they fit. A heading is read
-with what follows it. An item of a list keeps the lead-in sentences it hangs on ("有下列情形之一的，本公司不负责任："),
-one of each level. What is longer than a window is read in overlapping windows, so nothing is left out.
+A short text is judged whole, but for the lines of a contract: among lawful neighbours a clause is overlooked. A
+contract is cut at its numbering (第X条, 一、, （一）, 1., 1.1, ①, A., •), every long text at its lines, and long lines
+at sentence ends, sentences being packed together while they fit. A heading is read with what follows it. An item of a
+list keeps the lead-in sentences it hangs on ("有下列情形之一的，本公司不负责任："), one of each level. What is longer
+than a window is read in overlapping windows, so nothing is left out.
 """
 
 import re
@@ -17,6 +18,8 @@ PACKED_CHARS = 140
 WINDOW_CHARS = 280
 OVERLAP_CHARS = 60
 HEADING_CHARS = 14
+# No text is broken into lines so short: what stands below one begins anew.
+FULL_LINE_CHARS = 20
 # A longer lead-in keeps its end only; what stands before is judged by itself.
 LEAD_CHARS = 100
 
@@ -26,15 +29,19 @@ _LEVELS: tuple[re.Pattern[str], ...] = (
     re.compile(f"第{_NUMBERS}+[章节编]"),
     re.compile(f"第{_NUMBERS}+条"),
     re.compile("[一二三四五六七八九十]+、"),
-    re.compile("[（(][一二三四五六七八九十]+[)）]、?"),
+    re.compile("[（(][一二三四五六七八九十]+[)）]、?|第[一二三四五六七八九十][，、：]"),
     re.compile(r"\d{1,2}(?:[、．]|\.(?!\d))(?!\d)"),
     re.compile(r"\d{1,2}(?:\.\d{1,2}){1,3}[、．.]?"),
-    re.compile(r"[（(]\d{1,2}[)）]、?|\d{1,2}[)）]"),
+    re.compile(r"[（(]\d{1,2}[)）]、?|\d{1,2}[)）]|[⑴-⒇]"),
     re.compile("[①-⑳]"),
+    re.compile(r"[A-Za-z][、．.)）](?![A-Za-z\d])"),
+    re.compile(r"[-*+][ \t\u3000]+|[·•●▪◆■○□]"),
 )
+# 1.1.1 lies within 1.1: each point is a level of its own between two of the table.
+_LEVEL_STEP = 10
 _PLACE = re.compile(r"(?:^|(?<=[\n。；;：:！？]))[ \t\u3000]*", re.MULTILINE)
 _SENTENCE_END = re.compile(r"[。！？!?；;\n]+[”’」』）)]*")
-_LINE_END = re.compile("[。！？!?；;][”’」』）)]*[ \t\u3000]*(?=\n)")
+_LINE_END = re.compile("[。！？!?；;][”’」』）)]*[ \t\u3000]*(?=\r?\n)")
 _LEAD_END = (":", "：")
 _PUNCTUATION = re.compile(r"[。！？!?；;，,：:]")
 
@@ -58,8 +65,9 @@ def _marks(text: str) -> list[_Mark]:
     found = []
     for place in _PLACE.finditer(text):
         for level, pattern in enumerate(_LEVELS):
-            if pattern.match(text, place.end()):
-                found.append(_Mark(place.end(), level))
+            if match := pattern.match(text, place.end()):
+                depth = match[0].rstrip(".").count(".")
+                found.append(_Mark(place.end(), level * _LEVEL_STEP + depth))
                 break
     return found
 
@@ -107,7 +115,10 @@ def _clauses(text: str, marks: list[_Mark]) -> Iterator[Segment]:
 
 
 def _item_end(text: str, start: int, end: int) -> int:
-    """Return where an item ends: at the first line that ends a sentence, else with the piece."""
+    """Return where an item ends: at the first line that ends a sentence or is not full, else with the piece."""
+    first = text.find("\n", start, end)
+    if 0 <= first - start < FULL_LINE_CHARS:
+        return first
     return next((match.end() for match in _LINE_END.finditer(text, start, end)), end)
 
 
@@ -159,7 +170,7 @@ def _is_heading(text: str, segment: Segment) -> bool:
         not segment.leads
         and len(words) <= HEADING_CHARS
         and not _PUNCTUATION.search(words)
-        and text[segment.end :].startswith("\n")
+        and text[segment.end :].startswith(("\n", "\r\n"))
     )
 
 
@@ -186,19 +197,24 @@ def _under_headings(text: str, segments: Sequence[Segment]) -> Iterator[Segment]
 def segment(text: str, kind: Kind | None, in_lines: bool = False) -> list[Segment]:
     """Cut a text into segments; every character but outer white space lies in at least one. Empty for a blank text.
 
-    A short text is left whole, unless it comes `in_lines`, as a document does. Otherwise no piece goes beyond a line.
+    A short text is left whole, unless it has lines and is a contract or comes `in_lines`, as a document does. Otherwise
+    no piece goes beyond a line.
     """
     start, end = _trim(text, 0, len(text))
     if start == end:
         return []
-    if end - start <= WHOLE_CHARS and not (in_lines and "\n" in text[start:end]):
+    marks = _marks(text)
+    led = bool(marks) and _lead_in(text, 0, marks[0].start) is not None
+    if not (led or (len(marks) > 1 and kind in ("clause", None))):
+        marks = []
+    is_contract = kind == "clause" or (kind is None and bool(marks))
+    if end - start <= WHOLE_CHARS and not ("\n" in text[start:end] and (in_lines or is_contract)):
         return [Segment(start, end)]
-    marks = _marks(text) if kind in ("clause", None) else []
-    pieces = _clauses(text, marks) if len(marks) > 1 else iter([Segment(start, end)])
+    pieces = _clauses(text, marks) if marks else iter([Segment(start, end)])
     segments: list[Segment] = []
     for line in (line for piece in pieces for line in _lines(text, piece)):
         for packed in _pack(text, line):
             first, last = _trim(text, packed.start, packed.end)
             if first < last:
                 segments += _windows(Segment(first, last, packed.leads))
-    return list(_under_headings(text, segments)) if kind == "clause" or len(marks) > 1 else segments
+    return list(_under_headings(text, segments)) if kind == "clause" or marks else segments

@@ -1,9 +1,9 @@
 """The command `mingjian`: screening, and the commands that make and judge a model."""
 
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,19 +16,21 @@ from sqlalchemy.orm import Session
 from screening.errors import MingjianError
 from screening.screener import Screener, TextInput
 from screening.taxonomy import Kind
+from screening.textfile import decode, read_text_file
+from service.documents.parse import PARSERS
 from service.records import Failure, read_records
 from service.settings import Settings, load_settings
 from service.storage.database import Database
 from service.storage.keys import Scope, create_key, list_keys, revoke_key
-from service.terminal import show
+from service.terminal import errors_told, messages, show
 from training.cli import add_commands
 
 FOUND = 1
-USAGE_ERROR = 2
 CHUNK = 256
-INTERRUPTED = 130
+RECORDS = (".jsonl", ".csv", ".xlsx", ".parquet", ".zip")
 # What looks like a file's name is not screened as a text.
-FILE_NAME = re.compile(r"[^\s，。！？；：:]+\.(txt|md|html?|docx?|pdf|xls|png|jpe?g)", re.IGNORECASE)
+FILE_SUFFIXES = {*RECORDS, *PARSERS, ".doc", ".xls"}
+MAX_NAME = 200
 
 app = typer.Typer(name="mingjian", help="明鉴：识别广告、格式条款和商品信息中的违法线索。", no_args_is_help=True)
 keys = typer.Typer(help="管理接口密钥。", no_args_is_help=True)
@@ -36,17 +38,6 @@ config = typer.Typer(help="查看设置。", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(config, name="config")
 add_commands(app)
-_console = Console(stderr=True)
-
-
-@contextmanager
-def _errors_told() -> Iterator[None]:
-    """End with the usage status, and the reason, where a known error is raised."""
-    try:
-        yield
-    except MingjianError as error:
-        _console.print(f"错误：{error}", style="red", markup=False, highlight=False)
-        raise typer.Exit(USAGE_ERROR) from error
 
 
 @contextmanager
@@ -59,18 +50,37 @@ def _database() -> Iterator[Session]:
     database.close()
 
 
-def _is_records(name: str) -> bool:
-    return name.lower().endswith((".jsonl", ".csv", ".xlsx", ".parquet", ".zip"))
+def _file_of(source: str) -> Path | None:
+    """Return the file that is named, None where the source is no name; raises MingjianError where it is of no use."""
+    path = Path(source)
+    suffix = path.suffix.lower()
+    try:
+        exists = bool(source) and path.exists()  # Path("") is the working folder
+    except OSError:  # too long for a path
+        exists = False
+    if not exists:
+        if suffix in FILE_SUFFIXES and len(source) < MAX_NAME and len(source.splitlines()) == 1:
+            raise MingjianError(f"文件不存在：{source}")
+        return None
+    if path.is_dir():
+        raise MingjianError(f"不能筛查文件夹：{source}")
+    if suffix not in (".txt", *RECORDS):
+        raise MingjianError(f"不能直接筛查此类文件：{source}；文档请上传到服务的 /v1/documents")
+    return path
 
 
-def _screen_records(screener: Screener, path: Path) -> bool:
-    """Screen each row of a file of texts and print one JSON object per row; tell whether anything was found."""
+def _screen_records(screener: Screener, path: Path, kind: Kind | None, category: str) -> bool:
+    """Screen each row of a file of texts and print one JSON object per row; tell whether anything was found.
+
+    Kind and category are for the rows that name none. Raises MingjianError at the end where no row could be screened.
+    """
     records = list(read_records(path))
     found = False
     chunks = [records[i : i + CHUNK] for i in range(0, len(records), CHUNK)]
-    for chunk in track(chunks, description="筛查", console=_console, disable=not _console.is_terminal):
-        good = [record for record in chunk if not isinstance(record, Failure)]
-        results = iter(screener.screen([record.item for record in good]))
+    for chunk in track(chunks, description="筛查", console=messages, disable=not messages.is_terminal):
+        items = [record.item for record in chunk if not isinstance(record, Failure)]
+        hinted = [replace(item, kind=item.kind or kind, category=item.category or category) for item in items]
+        results = iter(screener.screen(hinted))
         for record in chunk:
             if isinstance(record, Failure):
                 print(record.to_json())
@@ -78,21 +88,16 @@ def _screen_records(screener: Screener, path: Path) -> bool:
             result = next(results)
             found = found or bool(result.findings)
             print(record.to_json(result))
+    if all(isinstance(record, Failure) for record in records):
+        raise MingjianError(f"文件中没有可以筛查的文本：{path}")
     return found
 
 
-def _text_of(argument: str) -> str:
-    """Return the text that is given: itself, from standard input, or in a .txt file."""
-    if argument == "-":
-        return sys.stdin.read()
-    if not FILE_NAME.fullmatch(argument):
-        return argument
-    path = Path(argument)
-    if path.suffix.lower() != ".txt":
-        raise MingjianError(f"不能直接筛查此类文件：{argument}；文档请上传到服务的 /v1/documents")
-    from screening.textfile import read_text_file  # noqa: PLC0415
-
-    return read_text_file(path)
+def _text_of(source: str, path: Path | None) -> str:
+    """Return the text that is given: in a file, from standard input, or the source itself."""
+    if path:
+        return read_text_file(path)
+    return decode(sys.stdin.buffer.read(), "标准输入") if source == "-" else source
 
 
 @app.command("screen")
@@ -104,22 +109,23 @@ def screen_command(
             metavar="文本",
         ),
     ],
-    kind: Annotated[str, typer.Option(help="来源：ad 广告、clause 合同条款、product 商品信息，默认不指定")] = "auto",
-    category: Annotated[str, typer.Option(help="商品或服务类别，如“普通食品”")] = "",
+    kind: Annotated[
+        str,
+        typer.Option(help="来源：ad 广告、clause 合同条款、product 商品信息，默认不指定；文件中已写明来源的行以其为准"),
+    ] = "auto",
+    category: Annotated[str, typer.Option(help="商品或服务类别，如“普通食品”；文件中已写明类别的行以其为准")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False,
     model: Annotated[Path | None, typer.Option(help="模型文件夹，默认用随程序提供的模型")] = None,
 ) -> None:
-    """筛查一段文本或一个文件。退出码：0 未见异常，1 有线索，2 用法有误。"""
-    with _errors_told():
+    """筛查一段文本或一个文件。退出码：0 未见异常，1 有线索，2 用法有误或没有可以筛查的文本。"""
+    with errors_told():
         hint = kind_of(kind)
-        records = _is_records(source)
-        if (records or FILE_NAME.fullmatch(source)) and not Path(source).is_file():
-            raise MingjianError(f"文件不存在：{source}")
+        path = None if source == "-" else _file_of(source)
         screener = Screener.load(model)
-        if records:
-            found = _screen_records(screener, Path(source))
+        if path and path.suffix.lower() in RECORDS:
+            found = _screen_records(screener, path, hint, category)
         else:
-            text = _text_of(source)
+            text = _text_of(source, path)
             if not text.strip():
                 raise MingjianError("文本为空，没有可筛查的内容")
             (result,) = screener.screen([TextInput(text, hint, category)])
@@ -149,7 +155,7 @@ def serve_command(
     """启动 HTTP 服务。设置见 mingjian config show。"""
     from service.server import serve  # noqa: PLC0415 - the web server loads only where it is needed
 
-    with _errors_told():
+    with errors_told():
         given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
         serve(load_settings().model_copy(update=given))
 
@@ -159,7 +165,7 @@ def worker_command() -> None:
     """只处理批量任务，不监听端口；可在多台机器上与服务共用一个 PostgreSQL。"""
     from service.server import work  # noqa: PLC0415
 
-    with _errors_told():
+    with errors_told():
         work(load_settings())
 
 
@@ -169,7 +175,7 @@ def create_key_command(
     scope: Annotated[list[Scope], typer.Option(help="权限，可多次给出：screen、jobs、cases、admin")],
 ) -> None:
     """生成接口密钥。密钥只显示这一次。"""
-    with _errors_told(), _database() as session:
+    with errors_told(), _database() as session:
         print(create_key(session, name, scope))
 
 
@@ -177,7 +183,7 @@ def create_key_command(
 def list_keys_command() -> None:
     """列出全部密钥（不含密钥本身）。"""
     table = Table("名称", "权限", "生成时间（UTC）", "停用时间（UTC）")
-    with _errors_told(), _database() as session:
+    with errors_told(), _database() as session:
         for key in list_keys(session):
             times = (f"{moment:%Y-%m-%d %H:%M}" if moment else "" for moment in (key.created_at, key.revoked_at))
             table.add_row(key.name, key.scopes, *times)
@@ -187,7 +193,7 @@ def list_keys_command() -> None:
 @keys.command("revoke")
 def revoke_key_command(name: Annotated[str, typer.Argument(help="名称")]) -> None:
     """停用密钥。"""
-    with _errors_told(), _database() as session:
+    with errors_told(), _database() as session:
         revoke_key(session, name)
     print(f"已停用 {name}")
 
@@ -196,7 +202,7 @@ def revoke_key_command(name: Annotated[str, typer.Argument(help="名称")]) -> N
 def show_config_command() -> None:
     """显示全部设置及其来源的环境变量；密码不显示。"""
     table = Table("环境变量", "值", "说明")
-    with _errors_told():
+    with errors_told():
         settings = load_settings()
         for name, field in Settings.model_fields.items():
             table.add_row(f"MINGJIAN_{name.upper()}", str(getattr(settings, name)), field.description)

@@ -1,17 +1,61 @@
-"""Shows a screening in a terminal: verdict, marked text, and a table of findings."""
+"""Shows in a terminal what a command has to say: a screening with its marked text and findings, or why it failed."""
 
+import errno
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from screening.errors import MingjianError
 from screening.results import Finding, Screening, Verdict
 
+USAGE_ERROR = 2
+REASONS = {
+    errno.ENOENT: "文件不存在",
+    errno.ENOTDIR: "路径中有一级不是文件夹",
+    errno.EISDIR: "应为文件，实为文件夹",
+    errno.EACCES: "没有访问权限",
+    errno.ENOSPC: "磁盘空间不足",
+}
+# Some of them rich drops, which would move the marks; the others steer the terminal.
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 STYLES = {Verdict.SUSPECTED: "bold red", Verdict.REVIEW: "bold yellow", Verdict.CLEAR: "bold green"}
 NOTICE = "结果仅为线索，是否违法由执法人员判断。"
 
+messages = Console(stderr=True)
+
+
+def _reason(error: MingjianError | OSError) -> str:
+    """Return in Chinese what went wrong, and with which file."""
+    if isinstance(error, MingjianError):
+        return str(error)
+    reason = REASONS.get(error.errno or 0, f"读写失败（{error.strerror or error}）")
+    return f"{reason}：{error.filename}" if error.filename else reason
+
+
+@contextmanager
+def errors_told() -> Iterator[None]:
+    """End with the usage status, and the reason, where a known error is raised or a file cannot be used."""
+    try:
+        yield
+    except BrokenPipeError:  # the output's reader has seen enough: typer ends without a word
+        raise
+    except (MingjianError, OSError) as error:
+        messages.print(f"错误：{_reason(error)}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(USAGE_ERROR) from error
+
+
+def _plain(text: str) -> Text:
+    """Return words as posted, each control character as a blank, so that places in them stay where they are."""
+    return Text(CONTROL.sub(" ", text))
+
 
 def _marked(text: str, result: Screening) -> Text:
-    marked = Text(text)
+    marked = _plain(text)
     for findings, style in ((result.review, "black on yellow"), (result.findings, "white on red")):
         for finding in findings:
             for evidence in finding.evidence:
@@ -19,12 +63,12 @@ def _marked(text: str, result: Screening) -> Text:
     return marked
 
 
-def _row(finding: Finding, *, sure: bool) -> tuple[str, ...]:
+def _row(finding: Finding, *, sure: bool) -> tuple[str | Text, ...]:
     name = f"{finding.name}{'（需核实）' if finding.needs_check else ''}{'' if sure else '（待复核）'}"
     return (
         f"{name}\n{finding.label}",
         f"{finding.probability:.0%}",
-        "\n".join(evidence.text for evidence in finding.evidence),
+        _plain("\n".join(evidence.text for evidence in finding.evidence)),
         "\n".join(str(provision) for provision in finding.legal_basis),
         f"{finding.inspection_row}\n{finding.statistics_row}",
         finding.advice,

@@ -1,14 +1,19 @@
 """The command `mingjian`, as its user runs it."""
 
 import csv
+import io
 import json
+import re
 import subprocess
 import sys
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from screening.screener import TextInput
 from service.cli import app
+from service.terminal import show
 from tests.conftest import ROOT
 
 BAD = "喝半个月，高血压糖尿病全好了，药都停了"
@@ -158,3 +163,106 @@ def test_a_corpus_that_is_not_there_is_told(command):
     done = run.invoke(app, [*command, "nowhere.jsonl"])
     assert done.exit_code == 2
     assert "文件不存在" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["my contract.txt", "合同：最终版.txt", "C:\\a.txt", "大写.TXT"])
+def test_a_file_of_any_name_is_screened_by_what_it_holds(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = screen(name)
+    assert done.exit_code == 2
+    assert f"文件不存在：{name}" in done.stderr
+    (tmp_path / name).write_text(BAD, encoding="utf-8")
+    assert screen(name, "--kind", "ad").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("文件夹", "不能筛查文件夹"), ("合同.docx", "不能直接筛查此类文件"), ("说明", "不能直接筛查")]
+)
+def test_what_is_there_and_cannot_be_screened_is_told(name, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "文件夹").mkdir()
+    for file in ("合同.docx", "说明"):
+        (tmp_path / file).touch()
+    done = screen(name)
+    assert done.exit_code == 2
+    assert words in done.stderr
+    assert name in done.stderr
+
+
+@pytest.mark.parametrize("text", [GOOD * 20, f"{GOOD}\n详见须知.txt", f"{GOOD * 11}详见须知.txt"])
+def test_a_text_that_is_no_name_is_screened(text):
+    assert screen(text, "--kind", "product").exit_code == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
+def test_standard_input_may_come_in_any_known_encoding(encoding):
+    done = screen("-", "--json", "--kind", "ad", input=BAD.encode(encoding))
+    assert done.exit_code == 1, done.output
+    assert json.loads(done.stdout)["findings"][0]["evidence"][0]["text"] in BAD
+
+
+def test_standard_input_in_no_known_encoding_is_told():
+    done = screen("-", input=b"\xff\xff\xff")
+    assert done.exit_code == 2
+    assert "标准输入 的编码无法识别" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["screen", "x", "--model", "empty.txt"], "路径中有一级不是文件夹：empty.txt"),
+        (["evaluate", "empty.txt", "--corpus", "empty.txt"], "没有可用的文本：empty.txt"),
+        (["evaluate-hidden", "empty.txt"], "没有可用的文本：empty.txt"),
+        (["data", "doubts", "empty.txt"], "没有可用的文本：empty.txt"),
+        (["card", "model", "missing.json"], "文件不存在：missing.json"),
+        (["card", "model", "empty.txt"], "不是 mingjian evaluate --json 的输出：empty.txt"),
+        (["card", "model", "."], "应为文件，实为文件夹：."),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_told_without_a_traceback(arguments, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.txt").touch()
+    done = run.invoke(app, arguments)
+    assert done.exit_code == 2, done.output
+    assert words in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "failures"),
+    [("空.jsonl", "", 0), ("坏.jsonl", "{broken\n[]\n", 2), ("缺列.csv", f"编号,说明\n1,{BAD}\n", 1)],
+)
+def test_a_file_without_a_row_that_can_be_screened_is_wrong_use(name, content, failures, tmp_path):
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    done = screen(path)
+    assert done.exit_code == 2
+    assert "没有可以筛查的文本" in done.stderr
+    assert ["error" in json.loads(line) for line in done.stdout.splitlines()] == [True] * failures
+
+
+@pytest.mark.parametrize("name", ["in.jsonl", "in.csv"])
+def test_the_hints_are_for_rows_that_name_none(name, tmp_path):
+    path = tmp_path / name
+    rows = [{"text": GOOD, "kind": "product", "category": "餐饮"}, {"text": GOOD, "kind": "", "category": ""}]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        if name.endswith(".csv"):
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+        else:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+    done = screen(path, "--kind", "ad", "--category", "普通食品")
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(r["kind"], r["category"]) for r in results] == [("product", "餐饮"), ("ad", "普通食品")]
+
+
+def test_marks_and_words_are_shown_as_posted(screener):
+    text = f"本店公告\r\n\x1b[2J\f[/b]\r\n{BAD}"
+    (result,) = screener.screen([TextInput(text, "ad", "普通食品")])
+    console = Console(file=io.StringIO(), force_terminal=True, color_system="standard", width=200)
+    show(console, text, result)
+    shown = console.file.getvalue()
+    marked = re.findall(r"\x1b\[37;41m(.*?)\x1b\[0m", shown)
+    assert sorted(marked) == sorted({own.text for finding in result.findings for own in finding.evidence})
+    assert "\x1b[2J" not in shown
+    assert "[/b]" in shown

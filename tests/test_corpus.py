@@ -9,7 +9,10 @@ from typer.testing import CliRunner
 from screening.taxonomy import KINDS, load_taxonomy
 from service.cli import app
 from tests.conftest import ROOT
-from training.corpus import CorpusError, read_corpus
+from training.config import TrainConfig
+from training.corpus import CorpusError, Row, read_corpus
+from training.split import Split, stratified_folds
+from training.train import divide
 from training.validate import validate
 
 CORPUS = ROOT / "data/corpus"
@@ -50,9 +53,17 @@ def row(**changes):
     [
         (["{"], "第 1 行：不是有效的 JSON"),
         ([row(labels=["clause_x"])], "未知标签 clause_x"),
-        ([row(kind="poster")], "kind"),
-        ([row(text="")], "text"),
+        (["5"], "第 1 行：应为 JSON 对象"),
+        ([row(kind="poster")], "kind：取值无效，可选 ad、clause、product"),
+        ([row(text="")], "text：不能为空"),
+        ([row(colour="红")], "colour：多余的字段"),
+        ([row(labels="x")], "labels：应为列表"),
+        ([row(labels=[5])], "labels.0：应为文字"),
+        ([row(readings=0)], "readings：数值过小"),
+        ([row(readings=1.5)], "readings：应为整数"),
+        ([{name: value for name, value in row().items() if name != "kind"}], "kind：缺少字段"),
         ([row(spans=[{"start": 0, "end": 9, "label": "clause_limit_termination"}])], "超出文本"),
+        ([row(spans=[{"start": 0, "end": 4, "label": "clause_forced_deal"}])], "不在本条的标签之中"),
         ([row(), row(id="x2")], "第 2 行 与 rows.jsonl 第 1 行 重复"),
         ([row(), row(id="x2", labels=[])], "同文异标"),
         ([row(), row(text="另一条")], "编号 x1"),
@@ -64,7 +75,8 @@ def test_faults_are_named_with_their_rows(tmp_path, lines, message):
         "\n".join(line if isinstance(line, str) else json.dumps(line, ensure_ascii=False) for line in lines),
         encoding="utf-8",
     )
-    assert any(message in error for error in validate([path]).errors)
+    (error,) = validate([path]).errors
+    assert message in error
     done = CliRunner().invoke(app, ["data", "validate", str(path)])
     assert done.exit_code == 1
 
@@ -108,3 +120,43 @@ def test_texts_are_counted_by_trade_and_category(tmp_path):
     line = next(line for line in done.output.splitlines() if "健身 2" in line)
     assert "50%" in line
     assert "驾校 1" in done.output
+
+
+def test_a_folder_without_files_is_an_error(tmp_path):
+    done = CliRunner().invoke(app, ["data", "validate", str(CORPUS / "pilot.jsonl"), str(tmp_path)])
+    assert done.exit_code == 2
+    with pytest.raises(CorpusError, match="没有 JSONL 文件"):
+        read_corpus([tmp_path])
+
+
+def test_one_wording_stays_in_one_fold_under_any_category_and_punctuation():
+    rows = [
+        Row.model_validate(row(id=f"{number}-{category}", text=f"第{number}次办卡{mark}概不退款", category=category))
+        for number in range(20)
+        for category, mark in (("健身", "，"), ("美发", "！"))
+    ]
+    fold = stratified_folds(rows, 4, seed=1)
+    assert fold[::2] == fold[1::2]
+    assert Row.model_validate(row(text="？！")).group == "？！"
+    assert Row.model_validate(row(source="https://example.org/1")).group == "https://example.org/1"
+
+
+def test_what_an_earlier_run_held_out_is_learned_in_no_other_form(tmp_path):
+    def write(name, rows):
+        (tmp_path / name).write_text("\n".join(json.dumps(own) for own in rows), encoding="utf-8")
+        return tmp_path / name
+
+    split = tmp_path / "split.json"
+    split.write_text(Split(data_version="", held_out=("x1",)).model_dump_json(), encoding="utf-8")
+    others = [row(id="x2", category="美发"), row(id="x3", text="概不退换")]
+    extra = [row(id="e1", text="概不退款！"), row(id="e2", text="另一条")]
+    corpora = divide(
+        TrainConfig(
+            base="x",
+            corpus=(write("corpus.jsonl", [row(), *others]),),
+            extra=(write("extra.jsonl", extra),),
+            split=split,
+        )
+    )
+    assert [own.id for own in corpora.held_out] == ["x1"]
+    assert [own.id for own, _ in corpora.training] == ["x3", "e2"]

@@ -1,5 +1,6 @@
 from itertools import pairwise
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -100,7 +101,10 @@ def test_a_short_item_is_no_heading_and_a_heading_is_read_once():
 
 
 def test_lines_below_a_list_do_not_hang_on_its_lead_in():
-    text = "下列情形本店概不退款：\n1、会员本人原因；\n2、教练\n离职。\n本店营业时间为每日九点至二十一点" + FILLER
+    text = (
+        "下列情形本店概不退款：\n1、会员本人原因；\n2、教练因个人原因或者俱乐部人员调整等原因提前\n离职。\n本店营业时间为每日九点至二十一点"
+        + FILLER
+    )
     pieces = [words(text, piece) for piece in segment(text, "clause")]
     assert ("下列情形本店概不退款：", "离职。") in pieces
     assert ("", "本店营业时间为每日九点至二十一点") in pieces
@@ -121,3 +125,44 @@ def test_lines_of_a_listing_stand_apart_and_headings_do_not():
     contract = "一、协议变更\n1.1 修改前三十日公告。\n1.2 您可以退出。"
     pieces = [contract[s.start : s.end] for s in segment(contract, "clause", in_lines=True)]
     assert pieces == ["一、协议变更\n1.1 修改前三十日公告。", "1.2 您可以退出。"]
+
+
+def test_a_short_contract_is_cut_at_its_lines_and_an_advertisement_is_not():
+    text = "会员卡一经售出，概不退换\r\n本店营业时间为每日九点至二十一点\r\n储物柜当日清空"
+    pieces = [words(text, piece) for piece in segment(text, "clause")]
+    assert [own for _, own in pieces] == [
+        "会员卡一经售出，概不退换",
+        "本店营业时间为每日九点至二十一点",
+        "储物柜当日清空",
+    ]
+    assert len(segment(text, "ad")) == 1
+    assert len(segment(text, None)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "item"),
+    [
+        ("1.1 出现下列情形，本公司不承担任何责任：\n1.1.1 财物丢失\n1.1.2 人身损害", "1.1.2 人身损害"),
+        ("出现下列情形，本公司不承担任何责任：\nA. 财物丢失\nB. 人身损害", "B. 人身损害"),
+        ("出现下列情形，本公司不承担任何责任：\n⑴ 财物丢失\n⑵ 人身损害", "⑵ 人身损害"),
+        ("出现下列情形，本公司不承担任何责任：\n- 财物丢失\n- 人身损害", "- 人身损害"),
+        ("出现下列情形，本公司不承担任何责任：\n· 财物丢失\n· 人身损害", "· 人身损害"),
+        ("出现下列情形，本公司不承担任何责任：\n1、人身损害", "1、人身损害"),
+    ],
+)
+def test_items_of_every_form_keep_their_lead_in(text, item):
+    pieces = [words(text, piece) for piece in segment(text, "clause")]
+    assert any(own == item and "本公司不承担任何责任：" in lead for lead, own in pieces), pieces
+
+
+def test_a_list_in_a_listing_keeps_its_lead_in():
+    text = "以下商品不退不换：1、已拆封的；2、定制的。" + "现货当天发出，江浙沪包邮。" * 25
+    pieces = [words(text, piece) for piece in segment(text, "product")]
+    assert ("以下商品不退不换：", "1、已拆封的；") in pieces
+
+
+def test_what_follows_a_short_last_item_does_not_hang_on_the_lead_in():
+    text = "下列情形本馆不承担责任：\n1、会员财物丢失\n2、会员在馆外受伤\n场馆介绍\n前台每日提供免费饮用水，请自备水杯取用。"
+    pieces = [words(text, piece) for piece in segment(text, "clause")]
+    assert ("下列情形本馆不承担责任：", "2、会员在馆外受伤") in pieces
+    assert all("本馆不承担责任" not in lead for lead, own in pieces if "饮用水" in own)

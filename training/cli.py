@@ -1,21 +1,22 @@
 """The commands that make and judge a model; they need the `train` extra."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 
 from screening.errors import MingjianError
+from screening.textfile import read_text_file
+from service.terminal import errors_told, messages
 
 if TYPE_CHECKING:
     from training.corpus import Row
 
-USAGE_ERROR = 2
 P = ParamSpec("P")
-_console = Console(stderr=True)
 
 data_app = typer.Typer(help="检查语料。", no_args_is_help=True)
 
@@ -25,18 +26,23 @@ def _guarded(command: Callable[P, None]) -> Callable[P, None]:
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except MingjianError as error:
-            _console.print(f"错误：{error}", style="red", markup=False, highlight=False)
-            raise typer.Exit(USAGE_ERROR) from error
-        except ModuleNotFoundError as error:
-            _console.print(
-                f"缺少组件 {error.name}：请安装训练组件（pip install 'mingjian[train]'）", style="red", markup=False
-            )
-            raise typer.Exit(USAGE_ERROR) from error
+        with errors_told():
+            try:
+                command(*args, **kwargs)
+            except ModuleNotFoundError as error:
+                raise MingjianError(
+                    f"缺少组件 {error.name}：请安装训练组件（pip install 'mingjian[train]'）"
+                ) from error
 
     return run
+
+
+def _check_filled(paths: Iterable[Path]) -> None:
+    """Raise CorpusError where files of labelled texts, or the folders of them, hold none."""
+    from training.corpus import CorpusError, corpus_files  # noqa: PLC0415
+
+    if not any(read_text_file(file).strip() for file in corpus_files(paths)):
+        raise CorpusError(f"没有可用的文本：{'、'.join(map(str, paths))}")
 
 
 def _held_out(corpus: list[Path] | None, split: Path | None) -> "tuple[list[Row], list[Row]]":
@@ -85,6 +91,7 @@ def doubts_command(
     from training.corpus import read_corpus  # noqa: PLC0415
     from training.doubts import find_doubts  # noqa: PLC0415
 
+    _check_filled(paths)
     for doubt in find_doubts(read_corpus(paths)):
         print(doubt.model_dump_json())
 
@@ -115,7 +122,7 @@ def base_command(
     from training.texts import read_texts  # noqa: PLC0415
 
     kept = make_base(out, read_texts(texts), pieces=pieces, source=source)
-    _console.print(f"{out}：保留 {kept} 个词元")
+    messages.print(f"{out}：保留 {kept} 个词元")
 
 
 @_guarded
@@ -133,7 +140,7 @@ def pretrain_command(
     settings = PretrainSettings(
         base=base, out=out, texts=tuple(texts), tokens=tokens, snapshot_tokens=snapshot_tokens, layers=layers
     )
-    _console.print(str(pretrain(settings)))
+    messages.print(str(pretrain(settings)))
 
 
 @_guarded
@@ -155,7 +162,7 @@ def train_command(
     run = Training(settings.model_copy(update=changes), out)
     folder = run.run()
     plot_run(run)
-    _console.print(str(folder))
+    messages.print(str(folder))
 
 
 @_guarded
@@ -167,7 +174,7 @@ def package_command(
     from training.package import package  # noqa: PLC0415
 
     manifest = package(run, target)
-    _console.print_json(data=manifest.metrics)
+    messages.print_json(data=manifest.metrics)
 
 
 @_guarded
@@ -180,7 +187,10 @@ def evaluate_command(
     """在标准答案上评价模型，并与同一语料训练的 TF-IDF 线性模型和关键词表对照。"""
     from training.evaluate import evaluate  # noqa: PLC0415
 
-    report = evaluate(gold, corpus or [Path("data/corpus")], model)
+    corpus = corpus or [Path("data/corpus")]
+    _check_filled([gold])
+    _check_filled(corpus)
+    report = evaluate(gold, corpus, model)
     if as_json:
         print(report.model_dump_json(indent=1))
     else:
@@ -210,6 +220,7 @@ def evaluate_hidden_command(
     from training.corpus import read_corpus  # noqa: PLC0415
     from training.robustness import measure_robustness  # noqa: PLC0415
 
+    _check_filled([rows])
     screener = Screener.load(model)
     found = measure_robustness(read_corpus([rows]), screener.classifier, screener.artifact.decisions)
     Console().print_json(found.model_dump_json())
@@ -225,8 +236,11 @@ def card_command(
     from training.card import write_card  # noqa: PLC0415
     from training.evaluate import Report  # noqa: PLC0415
 
-    parsed = Report.model_validate_json(report.read_text(encoding="utf-8"))
-    _console.print(str(write_card(model, parsed, notes.read_text(encoding="utf-8") if notes else "")))
+    try:
+        parsed = Report.model_validate_json(read_text_file(report))
+    except ValidationError as error:
+        raise MingjianError(f"不是 mingjian evaluate --json 的输出：{report}") from error
+    messages.print(str(write_card(model, parsed, read_text_file(notes) if notes else "")))
 
 
 @_guarded

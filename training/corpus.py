@@ -7,13 +7,30 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from screening.artifact import sha256
 from screening.errors import MingjianError
-from screening.taxonomy import Kind, load_taxonomy
+from screening.taxonomy import KINDS, Kind, load_taxonomy
 from screening.textfile import read_text_file
 
 AUTHORED = "authored"
+MESSAGES = {
+    "json_invalid": "不是有效的 JSON",
+    "model_type": "应为 JSON 对象",
+    "missing": "缺少字段",
+    "extra_forbidden": "多余的字段",
+    "literal_error": f"取值无效，可选 {'、'.join(KINDS)}",
+    "string_type": "应为文字",
+    "string_too_short": "不能为空",
+    "string_unicode": "含有不完整的字符",
+    "tuple_type": "应为列表",
+    "int_type": "应为整数",
+    "int_parsing": "应为整数",
+    "int_from_float": "应为整数",
+    "greater_than": "数值过小",
+    "greater_than_equal": "数值过小",
+}
 
 
 class CorpusError(MingjianError):
@@ -35,6 +52,7 @@ class Row(BaseModel):
 
     `unclear` are codes that careful readers differ on: they are left out of the loss. `source` is "authored" or the
     address of the page that reports the decided case which the text retells. `readings` counts those who labelled it.
+    `spans` show labels that the row has, or unclear ones.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,7 +71,8 @@ class Row(BaseModel):
     @model_validator(mode="after")
     def _is_sound(self) -> "Row":
         taxonomy = load_taxonomy()
-        for code in (*self.labels, *self.unclear, *(span.label for span in self.spans)):
+        carried = (*self.labels, *self.unclear)
+        for code in carried:
             if code not in taxonomy:
                 raise ValueError(f"未知标签 {code}")
         if both := set(self.labels) & set(self.unclear):
@@ -63,23 +82,37 @@ class Row(BaseModel):
         for span in self.spans:
             if not span.start < span.end <= len(self.text):
                 raise ValueError(f"标注范围 {span.start}:{span.end} 超出文本（{len(self.text)} 字）")
+            if span.label not in carried:
+                raise ValueError(f"标注范围 {span.start}:{span.end} 的标签 {span.label} 不在本条的标签之中")
         return self
 
     @property
     def group(self) -> str:
-        """What keeps texts of one origin in one split: the retold page, or the text itself."""
-        return self.id if self.source == AUTHORED else self.source
+        """What keeps texts of one origin in one split: the retold page, or the wording under whatever category."""
+        if self.source != AUTHORED:
+            return self.source
+        return "".join(filter(str.isalnum, self.text)) or self.text
+
+
+def _fault(fault: ErrorDetails) -> str:
+    place = ".".join(map(str, fault["loc"]))
+    is_own = fault["type"] == "value_error"
+    message = str(fault["ctx"]["error"]) if is_own else MESSAGES.get(fault["type"], "格式不对")
+    return f"{place}：{message}" if place else message
 
 
 def _faults(error: ValidationError) -> str:
-    return "；".join(
-        f"{'.'.join(map(str, e['loc'])) or '整行'}：{e['msg'].removeprefix('Value error, ')}" for e in error.errors()
-    )
+    return "；".join(map(_fault, error.errors()))
 
 
 def corpus_files(paths: Iterable[Path]) -> list[Path]:
-    """List the JSONL files among the paths and directly in the folders; raises CorpusError where there is none."""
-    files = [file for path in paths for file in (sorted(path.glob("*.jsonl")) if path.is_dir() else [path])]
+    """List the JSONL files among the paths and directly in the folders; raises CorpusError where one has none."""
+    files: list[Path] = []
+    for path in paths:
+        own = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+        if not own:
+            raise CorpusError(f"文件夹 {path} 中没有 JSONL 文件")
+        files += own
     if missing := [file for file in files if not file.is_file()]:
         raise CorpusError(f"文件不存在：{missing[0]}")
     return files
@@ -91,9 +124,7 @@ def parse_lines(file: Path) -> Iterator[tuple[int, Row | str]]:
         if not line.strip():
             continue
         try:
-            yield number, Row.model_validate(json.loads(line))
-        except json.JSONDecodeError as error:
-            yield number, f"不是有效的 JSON：{error.msg}"
+            yield number, Row.model_validate_json(line)
         except ValidationError as error:
             yield number, _faults(error)
 

@@ -60,7 +60,7 @@ class Corpora:
 
 
 def divide(config: TrainConfig) -> Corpora:
-    """Read the corpus and hold a stratified share of it out; the extra texts are all trained on."""
+    """Read the corpus and hold a stratified share of it out, or what an earlier run has held out."""
     rows = read_corpus(config.corpus)
     if config.split:
         earlier = Split.read(config.split)
@@ -71,15 +71,20 @@ def divide(config: TrainConfig) -> Corpora:
 
 
 def corpora_of(config: TrainConfig, rows: Sequence[Row], held_out: Collection[str]) -> Corpora:
-    """Divide corpus rows by the ids that are held out, and add the extra texts to what is learned from."""
+    """Divide corpus rows by the ids that are held out, and add the extra texts to what is learned from.
+
+    Nothing is learned from rows of one group with a held-out text: they would tell what it shows.
+    """
+    kept = [row for row in rows if row.id in held_out]
+    groups = {row.group for row in kept}
     training = [
-        (row, 1.0 if row.readings > 1 else config.single_reading_weight) for row in rows if row.id not in held_out
+        (row, 1.0 if row.readings > 1 else config.single_reading_weight) for row in rows if row.group not in groups
     ]
     if config.evasion_share:
         twins = evasive_twins([row for row, _ in training], config.evasion_share, config.seed)
         training += [(row, config.single_reading_weight) for row in twins]
-    training += [(row, config.extra_weight) for row in read_loosely(config.extra)]
-    return Corpora(training, [row for row in rows if row.id in held_out])
+    training += [(row, config.extra_weight) for row in read_loosely(config.extra) if row.group not in groups]
+    return Corpora(training, kept)
 
 
 def predict(

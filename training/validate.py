@@ -133,7 +133,7 @@ def _repeats(placed: Sequence[tuple[Place, Row]], held_out: Collection[str], rep
 
 
 def validate(paths: Iterable[Path], held_out: Collection[str] = ()) -> ValidationReport:
-    """Check all files together; raises EncodingError for a file of unknown encoding.
+    """Check all files together; raises CorpusError where there is none, EncodingError for an unknown encoding.
 
     `held_out` are the ids of the texts that a training run keeps for its measure.
     """
