@@ -205,5 +205,5 @@ def show_config_command() -> None:
     with errors_told():
         settings = load_settings()
         for name, field in Settings.model_fields.items():
-            table.add_row(f"MINGJIAN_{name.upper()}", str(getattr(settings, name)), field.description)
+            table.add_row(f"MINGJIAN_{name.upper()}", settings.shown(name), field.description)
     Console().print(table)

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 
 from screening.errors import MingjianError
 from screening.screener import TextError
@@ -34,9 +35,10 @@ FAULTS = {
     "missing": "缺少",
     "extra_forbidden": "多余的字段",
     "string_too_short": "不能为空",
-    "string_too_long": "超过字数上限",
-    "too_long": "条数超过上限",
+    "string_too_long": "超过 {max_length} 字的上限",
+    "too_long": "超过 {max_length} 条的上限",
     "too_short": "不能为空",
+    "greater_than": "应大于 {gt:g}",
     "greater_than_equal": "不能小于 {ge}",
     "less_than_equal": "不能大于 {le}",
     "unprintable": "含有控制字符或不完整的字符，请去掉",
@@ -45,11 +47,23 @@ FAULTS = {
     "enum": "取值无效",
     "json_invalid": "不是有效的 JSON",
     "int_parsing": "应为整数",
+    "int_parsing_size": "数字超出可用的范围",
+    "float_parsing": "应为数字",
     "datetime_parsing": "应为日期时间",
     "datetime_from_date_parsing": "应为日期时间",
     "string_type": "应为文字",
     "model_attributes_type": "应为 JSON 对象",
+    "model_type": "应为 JSON 对象",
     "list_type": "应为列表",
+    "value_error": "应为上传的文件",  # the only such fault of the API
+}
+# What the parser of uploads says, by its first words.
+UPLOAD_FAULTS = {
+    "Missing boundary": "Content-Type 中缺少 boundary",
+    "The Content-Disposition": "其中一部分没有 name",
+    "Too many files": "其中文件过多",
+    "Too many fields": "其中字段过多",
+    "Part exceeded": "其中一个字段过长",
 }
 
 
@@ -84,14 +98,37 @@ def problem(request: Request, status: int, detail: str, headers: dict[str, str] 
     return JSONResponse(body.model_dump(), status, headers, media_type=MEDIA_TYPE)
 
 
+def reason(fault: Any) -> str:  # noqa: ANN401 - pydantic and FastAPI have types of their own for a fault
+    """Say in Chinese what is wrong with a field; what was given is not repeated."""
+    return FAULTS.get(fault["type"], "格式不对").format(**fault.get("ctx", {}))
+
+
 def describe(faults: list[Any]) -> str:
     """Say in Chinese what is wrong with a body or a query, by field; what was posted is not repeated."""
     said = []
     for fault in faults[:10]:
-        place = ".".join(str(part) for part in fault["loc"] if part not in ("body", "query", "path"))
-        reason = FAULTS.get(fault["type"], "格式不对").format(**fault.get("ctx", {}))
-        said.append(f"{place or '请求内容'}：{reason}")
-    return "；".join(said)
+        parts = [str(part) for part in fault["loc"] if part not in ("body", "query", "path")]
+        if fault["type"] == "json_invalid":
+            parts = [f"请求内容第 {fault['loc'][-1] + 1} 个字符处"]
+        # Where a field may be one of several things, pydantic names each of them.
+        place = ".".join(part for part in parts if not part.startswith("literal["))
+        said.append(f"{place or '请求内容'}：{reason(fault)}")
+    return "；".join(dict.fromkeys(said))
+
+
+def _unreadable(error: HTTPException) -> str:
+    """Say in Chinese, as far as it is known, why a body could not be read."""
+    match error.__cause__ or error.__context__:
+        case MultiPartException() as fault:
+            known = (said for words, said in UPLOAD_FAULTS.items() if fault.message.startswith(words))
+            return f"上传内容不是有效的 multipart/form-data：{next(known, '内容已损坏')}"
+        case RecursionError():
+            return "JSON 的嵌套层数过多"
+        case UnicodeDecodeError():
+            return "请求内容不是 UTF-8 编码"
+        case ValueError():  # Python's own parser refuses a number of thousands of digits
+            return "JSON 中的数字超出可用的范围"
+    return TITLES[400]
 
 
 def install(app: FastAPI) -> None:
@@ -113,12 +150,13 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
-        detail = TITLES.get(error.status_code, "请求有误")
+        detail = _unreadable(error) if error.status_code == 400 else TITLES.get(error.status_code, TITLES[400])  # noqa: PLR2004
         headers = dict(error.headers) if error.headers else None
         return problem(request, error.status_code, detail, headers)
 
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": TITLES[status]} for status in (400, 401, 403, 408, 413, 422, 429, 503)
+    status: {"model": Problem, "description": TITLES[status]}
+    for status in (400, 401, 403, 408, 409, 413, 415, 422, 429, 500, 503, 504)
 }
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": TITLES[404]}}

@@ -4,16 +4,21 @@ Parsers are other people's code and uploads are hostile: what hangs, crashes or 
 """
 
 import asyncio
+import math
 import multiprocessing
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from itertools import islice
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import structlog
 
@@ -29,7 +34,11 @@ RETRY_AFTER_S = "5"
 # Parsers look at the clock themselves and say what is wrong; one that is stuck in a library is ended a little later.
 PATIENCE_S = 5.0
 DAMAGED = "文件已损坏，无法读取"
+LATE = "读取文件超时，请拆分后分别提交"
+PIECE_BYTES = 256 * 1024
+ROWS_AT_ONCE = 1000
 Result = TypeVar("Result")
+Row = TypeVar("Row")
 
 log = structlog.get_logger()
 _processes = multiprocessing.get_context("spawn")
@@ -45,20 +54,43 @@ def _serve(pipe: Connection, settings: Settings) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (settings.max_reader_bytes, settings.max_reader_bytes))
     while True:
         try:
-            parser, name, data, limits = pipe.recv()
+            parser, name, limits = pipe.recv()
+            pieces = list(iter(pipe.recv_bytes, b""))
         except EOFError:
             return
-        answer: Any
+        end: Exception | None = None
         try:
-            answer = parser(name, data, limits)
+            _answer(pipe, parser(name, _joined(pieces), limits))
         except (DocumentError, EncodingError) as error:
-            answer = error
+            end = error
         except MemoryError:
-            answer = DocumentError("读取文件所需的内存过多", 413)
+            end = DocumentError("读取文件所需的内存超过上限，请拆分后分别提交", 413)
         except Exception as error:  # its trace, which may quote the file, would go to standard error
             log.warning("parser failed", error=type(error).__name__)
-            answer = DocumentError(DAMAGED)
-        pipe.send(answer)
+            end = DocumentError(DAMAGED)
+        pipe.send(end)
+
+
+def _joined(pieces: list[bytes]) -> bytes:
+    """Return the pieces as one, and let go of them: they would take as much memory again."""
+    whole = b"".join(pieces)
+    pieces.clear()
+    return whole
+
+
+def _answer(pipe: Connection, answer: Any) -> None:  # noqa: ANN401 - whatever a parser returns
+    """Send what a parser returned: rows that it yields, in lists, or the one thing, in a list of its own."""
+    if not isinstance(answer, Iterator):
+        pipe.send([answer])
+        return
+    while rows := list(islice(answer, ROWS_AT_ONCE)):
+        pipe.send(rows)
+
+
+def _only(answers: Iterator[list[Result]]) -> Result:
+    """Return the one thing that comes, once the process has come to its end."""
+    ((answer,),) = answers
+    return answer
 
 
 class _Reader:
@@ -81,25 +113,52 @@ class _Reader:
             self._process.kill()
             self._process.join()
 
-    def run(self, parser: Callable[[str, bytes, Limits], Result], name: str, data: bytes, limits: Limits) -> Result:
-        """Run a parser in the process; raises DocumentError or EncodingError."""
-        limits.check_time()
+    def run(
+        self,
+        parser: Callable[[str, bytes, Limits], Any],
+        name: str,
+        file: BinaryIO,
+        limits: Limits,
+        deadline: float,
+    ) -> Generator[Any, None, None]:
+        """Run a parser in the process; yield what comes, list by list. Raises DocumentError or EncodingError.
+
+        Of the time until the deadline only that counts in which nothing comes, not what is done with what came.
+        """
+        left = deadline - time.monotonic()
+        if left < 0:
+            raise DocumentError(LATE, 504)
+        left += PATIENCE_S
         if self._process is None or not self._process.is_alive():
             self._start()
         try:
-            self._pipe.send((parser, name, data, limits))
-            if not self._pipe.poll(limits.deadline + PATIENCE_S - time.monotonic()):
-                raise TimeoutError
-            answer = self._pipe.recv()
-        except (OSError, EOFError) as error:
+            self._send(parser, name, file, limits)
+            while True:
+                start = time.monotonic()
+                if not self._pipe.poll(left):
+                    raise TimeoutError
+                left -= time.monotonic() - start
+                answer = self._pipe.recv()
+                if not isinstance(answer, list):
+                    break
+                yield answer
+        except BaseException as error:  # as where nobody wants the rest: the process would still send it
             self.end()
             self._process = None
             if isinstance(error, TimeoutError):
-                raise DocumentError("读取文件超时，请拆分后分别提交", 504) from error
-            raise DocumentError(DAMAGED) from error
-        if isinstance(answer, Exception):
+                raise DocumentError(LATE, 504) from error
+            if isinstance(error, OSError | EOFError):
+                raise DocumentError(DAMAGED) from error
+            raise
+        if answer is not None:
             raise answer
-        return answer  # type: ignore[no-any-return]
+
+    def _send(self, parser: Callable[[str, bytes, Limits], Any], name: str, file: BinaryIO, limits: Limits) -> None:
+        """Send what there is to do, and the file piece by piece: here it is never in memory as a whole."""
+        self._pipe.send((parser, name, limits))
+        for piece in iter(partial(file.read, PIECE_BYTES), b""):
+            self._pipe.send_bytes(piece)
+        self._pipe.send_bytes(b"")
 
 
 class Readers:
@@ -124,18 +183,54 @@ class Readers:
             deadline=time.monotonic() + settings.read_timeout,
         )
 
-    def _run(self, parser: Callable[[str, bytes, Limits], Result], name: str, data: bytes, limits: Limits) -> Result:
+    def _run(
+        self,
+        parser: Callable[[str, bytes, Limits], Any],
+        name: str,
+        file: BinaryIO,
+        limits: Limits,
+        deadline: float,
+        take: Callable[[Iterator[Any]], Result],
+    ) -> Result:
         reader = self._idle.pop()  # as many threads as readers: one is always there
         try:
-            return reader.run(parser, name, data, limits)
+            with closing(reader.run(parser, name, file, limits, deadline)) as answers:
+                return take(answers)
         finally:
             self._idle.append(reader)
 
-    async def read(self, parser: Callable[[str, bytes, Limits], Result], name: str, data: bytes) -> Result:
+    async def read(self, parser: Callable[[str, bytes, Limits], Result], name: str, file: BinaryIO) -> Result:
         """Run a parser, a function of a module, within the limits of the settings; raises ProblemError."""
+        limits = self._limits()
+        return await self._queue(parser, name, file, limits, limits.deadline, _only)
+
+    async def read_rows(
+        self,
+        parser: Callable[[str, bytes, Limits], Iterator[Row]],
+        name: str,
+        file: BinaryIO,
+        take: Callable[[Iterator[list[Row]]], Result],
+    ) -> Result:
+        """Run a parser that yields rows, and beside the event loop `take` on them, in lists, as they come.
+
+        Raises ProblemError, and what `take` raises, which has a DocumentError or EncodingError where reading fails.
+        """
+        limits = self._limits()
+        # The parser waits while `take` keeps what came: by its own clock it would be late.
+        return await self._queue(parser, name, file, replace(limits, deadline=math.inf), limits.deadline, take)
+
+    async def _queue(
+        self,
+        parser: Callable[[str, bytes, Limits], Any],
+        name: str,
+        file: BinaryIO,
+        limits: Limits,
+        deadline: float,
+        take: Callable[[Iterator[Any]], Result],
+    ) -> Result:
         if not self._places.acquire(blocking=False):
             raise ProblemError(429, "正在读取的文件过多，请稍后再试", {"Retry-After": RETRY_AFTER_S})
-        future = self._threads.submit(self._run, parser, name, data, self._limits())
+        future = self._threads.submit(self._run, parser, name, file, limits, deadline, take)
         future.add_done_callback(lambda _: self._places.release())
         try:
             return await asyncio.wrap_future(future)

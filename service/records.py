@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path, PurePath
 from typing import Annotated, Any
 
@@ -13,10 +14,10 @@ from screening.results import Screening
 from screening.screener import MAX_CHARS, TextInput
 from screening.taxonomy import Kind
 from screening.textfile import decode
-from service.documents.archive import open_archive, read_entry
-from service.documents.columns import places
+from service.documents.archive import entry_name, open_archive, read_entry
+from service.documents.columns import header_of, places, text_places
 from service.documents.model import DocumentError, Limits
-from service.documents.office import sheet_rows
+from service.documents.office import open_sheets
 from service.documents.parse import parse_document
 from service.documents.table import csv_rows
 from service.schemas.common import MAX_ID, Printable, echo
@@ -38,12 +39,12 @@ KINDS = {
 
 
 class _Fields(BaseModel):
-    """The columns that are read; others are ignored."""
+    """The columns that are read; others are ignored. A table may have a text in several."""
 
     model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
 
     id: Annotated[str, Field(max_length=MAX_ID), Printable]
-    text: Annotated[str, Field(min_length=1), Printable]
+    text: list[Annotated[str, Printable]]
     kind: Kind | None = None
     category: Annotated[str, Field(max_length=100), Printable] = ""
 
@@ -77,7 +78,6 @@ class Failure:
 def _why(error: ValidationError) -> str:
     messages = {
         "missing": "缺少字段",
-        "string_too_short": "不能为空",
         "string_too_long": "过长",
         "literal_error": "取值无效，可选 ad、clause、product",
         "unprintable": "含有控制字符或不完整的字符",
@@ -87,21 +87,26 @@ def _why(error: ValidationError) -> str:
     return "；".join(faults)
 
 
-def _record(row: int, fields: Mapping[str, Any], limits: Limits) -> Record | Failure:
-    values = list(fields.values())
-    given = {field: values[place] for field, place in places(tuple(fields)).items() if values[place] is not None}
-    given.setdefault("id", str(row))
+def _record(row: int, fields: Mapping[str, Any], limits: Limits, sheet: str = "") -> Record | Failure:
+    """Check a row; of several sheets each row is named with its own, as all of them count from 1."""
+    place = f"工作表“{sheet}”第 {row} 行" if sheet else f"第 {row} 行"
+    header, values = header_of(tuple(fields)), list(fields.values())
+    given = {field: values[own] for field, own in places(header).items() if values[own] is not None}
+    if texts := [values[own] for own in text_places(header) if values[own] is not None]:
+        given["text"] = texts
+    given.setdefault("id", f"{sheet}-{row}" if sheet else str(row))
     if isinstance(kind := given.get("kind"), str):
         given["kind"] = KINDS.get(kind.strip(), kind)
     try:
         checked = _Fields.model_validate(given)
     except ValidationError as error:
-        return Failure(echo(given["id"]), row, f"第 {row} 行：{_why(error)}")
-    if not checked.text.strip():
-        return Failure(checked.id, row, f"第 {row} 行：text 不能为空")
-    if len(checked.text) > limits.text_chars:
-        return Failure(checked.id, row, f"第 {row} 行：文本过长：{len(checked.text)} 字，上限 {limits.text_chars} 字")
-    return Record(checked.id, row, TextInput(checked.text, checked.kind, checked.category))
+        return Failure(echo(given["id"]), row, f"{place}：{_why(error)}")
+    text = "\n".join(own for own in checked.text if own.strip())
+    if not text:
+        return Failure(checked.id, row, f"{place}：text 不能为空")
+    if len(text) > limits.text_chars:
+        return Failure(checked.id, row, f"{place}：文本过长：{len(text)} 字，上限 {limits.text_chars} 字")
+    return Record(checked.id, row, TextInput(text, checked.kind, checked.category))
 
 
 def _json_rows(text: str, limits: Limits) -> Iterator[Record | Failure]:
@@ -119,13 +124,14 @@ def _json_rows(text: str, limits: Limits) -> Iterator[Record | Failure]:
             yield Failure(str(row), row, f"第 {row} 行：不是 JSON 对象，或过长")
 
 
-def _table_rows(rows: Iterator[tuple[int, Sequence[Any]]], limits: Limits) -> Iterator[Record | Failure]:
-    """Yield the rows of a table that are not blank, by the names of its first."""
+def _table_rows(
+    rows: Iterator[tuple[int, Sequence[Any]]], limits: Limits, sheet: str = ""
+) -> Iterator[Record | Failure]:
+    """Yield the rows of a table, by the names of its first."""
     _, first = next(rows, (0, ()))
-    header = ["" if cell is None else str(cell) for cell in first]
+    header = header_of(first)
     for row, cells in rows:
-        if any(cell is not None for cell in cells):
-            yield _record(row, dict(zip(header, cells, strict=False)), limits)
+        yield _record(row, dict(zip(header, cells, strict=False)), limits, sheet)
 
 
 def _parquet_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
@@ -141,7 +147,8 @@ def _parquet_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
         schema = file.schema
         folded = [own.path for own in map(schema.column, range(len(schema))) if own.physical_type == "BYTE_ARRAY"]
         names = file.schema_arrow.names
-        wanted = [names[place] for place in places(tuple(names)).values()]
+        header = header_of(names)
+        wanted = [names[place] for place in (*places(header).values(), *text_places(header))]
         file = parquet.ParquetFile(pa.BufferReader(data), read_dictionary=folded)
         row = 0
         for batch in file.iter_batches(PARQUET_ROWS, columns=wanted):
@@ -157,12 +164,13 @@ def _parquet_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
 def _zip_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
     """Yield each document of an archive as one text."""
     archive = open_archive(data, limits)
-    names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     unpacked = 0
-    for row, name in enumerate(names, 1):
+    for row, entry in enumerate(entries, 1):
         limits.check_time()
+        name = entry_name(entry)
         try:
-            content = read_entry(archive, name, limits)
+            content = read_entry(archive, entry, limits)
             unpacked += len(content)
             if unpacked <= limits.unpacked_bytes:
                 text = parse_document(name, content, limits).text
@@ -179,9 +187,10 @@ def _rows(name: str, data: bytes, limits: Limits) -> Iterator[Record | Failure]:
         case ".jsonl":
             return _json_rows(decode(data, name), limits)
         case ".csv":
-            return _table_rows(csv_rows(decode(data, name)), limits)
+            return _table_rows(csv_rows(decode(data, name), limits), limits)
         case ".xlsx":
-            return _table_rows(sheet_rows(data, limits), limits)
+            sheets = open_sheets(data, limits)
+            return chain.from_iterable(_table_rows(own.rows, limits, own.name) for own in sheets)
         case ".parquet":
             return _parquet_rows(data, limits)
         case ".zip":
@@ -202,11 +211,6 @@ def read_upload(name: str, data: bytes, limits: Limits) -> Iterator[Record | Fai
         if unpacked > limits.unpacked_bytes:
             raise DocumentError("文件的文字总量过大，请拆分后分别提交", 413)
         yield row
-
-
-def read_rows(name: str, data: bytes, limits: Limits) -> list[Record | Failure]:
-    """Return every row of an upload; raises as `read_upload` does."""
-    return list(read_upload(name, data, limits))
 
 
 def read_records(path: Path) -> Iterator[Record | Failure]:

@@ -1,13 +1,17 @@
 """What a running service holds: settings, database, inference worker, jobs; opened and closed in order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from anyio import CapacityLimiter, to_thread
+import structlog
+from anyio import CapacityLimiter, fail_after, to_thread
 from fastapi import Request
+from sqlalchemy import exc
 
 from screening.screener import Screener
 from screening.taxonomy import Taxonomy, load_taxonomy
+from service.problems import ProblemError
 from service.reading import Readers
 from service.settings import Settings
 from service.storage.audit import note_model
@@ -19,7 +23,22 @@ if TYPE_CHECKING:
 
 # More would only wait for each other, and for the interpreter.
 DATABASE_THREADS = 4
+# How long a request waits for the database. What it began there may end later.
+DATABASE_WAIT_S = 15.0
+RETRY_AFTER_S = "5"
 Result = TypeVar("Result")
+
+log = structlog.get_logger()
+
+
+@contextmanager
+def database_faults() -> Iterator[None]:
+    """Raise ProblemError 503 where the database is away, locked or too slow."""
+    try:
+        yield
+    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, TimeoutError) as error:
+        log.warning("database fault", error=type(error).__name__)
+        raise ProblemError(503, "数据库暂时没有响应，请稍后再试", {"Retry-After": RETRY_AFTER_S}) from error
 
 
 class Runtime:
@@ -60,8 +79,14 @@ class Runtime:
         self.database.close()
 
     async def database_call(self, function: Callable[..., Result], *arguments: object) -> Result:
-        """Run a function that waits for the database, and does little else, beside the event loop."""
-        return await to_thread.run_sync(function, *arguments, limiter=self._database_threads)
+        """Run a function that waits for the database, and does little else, beside the event loop.
+
+        Raises ProblemError 503 where the database fails it, or has not answered after DATABASE_WAIT_S.
+        """
+        with database_faults(), fail_after(DATABASE_WAIT_S):
+            return await to_thread.run_sync(
+                function, *arguments, limiter=self._database_threads, abandon_on_cancel=True
+            )
 
     @property
     def executor(self) -> "JobExecutor":

@@ -2,15 +2,18 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 
 from screening.errors import MingjianError
+from screening.screener import MAX_CHARS
 
 MEBIBYTE = 1024 * 1024
+REDACTED = "**********"
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 Positive = Annotated[int, Field(gt=0)]
@@ -40,7 +43,7 @@ class Settings(BaseSettings):
     rate_per_minute: Annotated[Positive, Field(description="每个密钥每分钟的请求数上限")] = 6000
     log_format: Annotated[Literal["json", "pretty"], Field(description="日志格式")] = "pretty"
 
-    max_chars: Annotated[Positive, Field(description="一段文本的字数上限")] = 200_000
+    max_chars: Annotated[Positive, Field(le=MAX_CHARS, description=f"一段文本的字数上限，最大 {MAX_CHARS}")] = MAX_CHARS
     max_batch: Annotated[Positive, Field(description="一次批量请求的条数上限")] = 256
     max_queue: Annotated[Positive, Field(description="排队等待推理的条数上限")] = 512
     max_queue_chars: Annotated[Positive, Field(description="排队等待推理的字数上限")] = 300_000
@@ -66,9 +69,21 @@ class Settings(BaseSettings):
     def _webhook_is_safe(self) -> "Settings":
         if self.webhook_url and not self.webhook_url.startswith(("http://", "https://")):
             raise ValueError("MINGJIAN_WEBHOOK_URL 应以 http:// 或 https:// 开头")
+        try:
+            urlsplit(self.webhook_url)
+        except ValueError as error:
+            raise ValueError("MINGJIAN_WEBHOOK_URL 不是有效的网址") from error
         if self.webhook_url and not self.webhook_secret.get_secret_value():
             raise ValueError("设置了 MINGJIAN_WEBHOOK_URL，就要设置 MINGJIAN_WEBHOOK_SECRET")
         return self
+
+    def shown(self, name: str) -> str:
+        """Return the value of a setting as it may be shown: without passwords, and without tokens in an address."""
+        if name != "webhook_url":
+            return str(getattr(self, name))
+        address = urlsplit(self.webhook_url)
+        query = REDACTED if address.query else ""
+        return address._replace(netloc=address.netloc.rpartition("@")[2], query=query, fragment="").geturl()
 
     def database(self) -> str:
         """Return the SQLAlchemy address of the database; PostgreSQL through psycopg."""
@@ -92,10 +107,19 @@ class Settings(BaseSettings):
             raise SettingsError("关闭接口密钥（MINGJIAN_AUTH=off）时只能监听本机地址 127.0.0.1")
 
 
+def _fault(fault: Any) -> str:  # noqa: ANN401 - pydantic's own type
+    """Say in Chinese what is wrong with a setting."""
+    from service.problems import reason  # noqa: PLC0415 - loads the web framework, which good settings do not need
+
+    if fault["type"] == "value_error":
+        return str(fault["ctx"]["error"])
+    return f"MINGJIAN_{str(fault['loc'][0]).upper()} {reason(fault)}"
+
+
 @lru_cache
 def load_settings() -> Settings:
     """Read the settings once for the process; raises SettingsError with every fault named."""
     try:
         return Settings()
-    except ValueError as error:
-        raise SettingsError(f"设置有误：{error}") from error
+    except ValidationError as error:
+        raise SettingsError(f"设置有误：{'；'.join(map(_fault, error.errors()))}") from error

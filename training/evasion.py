@@ -14,7 +14,8 @@ from screening.normalise import normalise
 from screening.resources import data_file
 from training.corpus import Row
 
-SIGNS = "*·.-_/~|"
+# Some of them the normaliser takes out, some it does not.
+SIGNS = "*·.-_/~|、丨♪々…+"
 EMOJI = "❤🌟🔥💊🍀✨👍💰"
 HIDDEN = "\u200b"
 # Hidden characters in each stretch of telling words, at most.

@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -88,9 +89,12 @@ def corpora_of(config: TrainConfig, rows: Sequence[Row], held_out: Collection[st
 
 
 def predict(
-    model: TextClassifier, inputs: Sequence[Input], tokenizer: Tokenizer, title: str = "predict"
+    model: TextClassifier, inputs: Sequence[Input], tokenizer: Tokenizer, title: str = "predict", *, exact: bool = False
 ) -> tuple[Floats, list[Floats], list[Encoding]]:
-    """Return logits (texts, labels), contributions (labels, tokens) of each text, and the encodings."""
+    """Return logits (texts, labels), contributions (labels, tokens) of each text, and the encodings.
+
+    `exact` computes in fp32 where the processor would be faster in bf16.
+    """
     device = next(model.parameters()).device
     width = len(model.labels)
     blank = np.zeros(width, dtype=np.float32)
@@ -100,7 +104,8 @@ def predict(
     contributions: list[Floats] = [blank] * len(items)
     model.eval()
     batches = length_sorted_batches([len(encoding.ids) for encoding in encodings], EVALUATION_TOKENS)
-    with torch.inference_mode(), autocast(device), Meter(title, len(items), "texts") as meter:
+    arithmetic = nullcontext() if exact else autocast(device)
+    with torch.inference_mode(), arithmetic, Meter(title, len(items), "texts") as meter:
         for indices in batches:
             batch = training_batch([items[i] for i in indices], [encodings[i] for i in indices], tokenizer).to(device)
             prediction: Prediction = model(**batch.inputs)

@@ -3,7 +3,10 @@
 import io
 import re
 import zipfile
+from collections.abc import Mapping
 from pathlib import PurePosixPath
+from types import MappingProxyType
+from xml.parsers import expat
 
 from service.documents.model import DocumentError, Limits
 
@@ -20,6 +23,24 @@ XML_START = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?[\s\0]*<")
 LONG_PARTS = ("word/", "xl/worksheets/", "xl/sharedstrings.xml")
 MAX_MARKS = 2_000_000
 MAX_OTHER_MARKS = 300_000
+TOO_MANY_MARKS = "文件的结构过大；表格请另存为 CSV，其他文件请拆分"
+# Parts of a workbook that are read as a stream, and the element after which what was read of it is forgotten.
+_SPREADSHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+SHEET_PARTS = MappingProxyType({"xl/worksheets/": f"{_SPREADSHEET} row", "xl/sharedstrings.xml": f"{_SPREADSHEET} si"})
+# Set where an entry's name is UTF-8; without it a name is in whatever encoding the writing machine had.
+UTF8_NAME = 0x800
+
+
+def entry_name(entry: zipfile.ZipInfo) -> str:
+    """Return an entry's name; Chinese Windows writes it in its own encoding, some systems in unmarked UTF-8."""
+    if entry.flag_bits & UTF8_NAME:
+        return entry.filename
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            return entry.filename.encode("cp437").decode(encoding)
+        except UnicodeError:
+            continue
+    return entry.filename
 
 
 def open_archive(data: bytes, limits: Limits) -> zipfile.ZipFile:
@@ -34,8 +55,9 @@ def open_archive(data: bytes, limits: Limits) -> zipfile.ZipFile:
     if sum(entry.file_size for entry in entries) > limits.unpacked_bytes:
         raise DocumentError("压缩文件解开后过大", 413)
     for entry in entries:
-        path = PurePosixPath(entry.filename.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or "\0" in entry.filename:
+        name = entry_name(entry)
+        path = PurePosixPath(name.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or "\0" in name:
             raise DocumentError("压缩文件内有不安全的路径名")
         if entry.flag_bits & 1:
             raise DocumentError("文件已加密，请先解除密码")
@@ -44,10 +66,10 @@ def open_archive(data: bytes, limits: Limits) -> zipfile.ZipFile:
     return archive
 
 
-def read_entry(archive: zipfile.ZipFile, name: str, limits: Limits) -> bytes:
+def read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits) -> bytes:
     """Unpack one entry, as far as the limit at most: the size an archive declares may be a lie."""
     try:
-        with archive.open(name) as file:
+        with archive.open(entry) as file:
             data = file.read(limits.unpacked_bytes + 1)
     except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, NotImplementedError, ValueError) as error:
         raise DocumentError("文件已损坏，无法解开") from error
@@ -58,17 +80,51 @@ def read_entry(archive: zipfile.ZipFile, name: str, limits: Limits) -> bytes:
     return data
 
 
-def _check_xml(content: bytes) -> int:
-    """Check a part's XML for entity definitions; return how many tags and attributes it has at most."""
+def _held_marks(content: bytes, forgotten: str, limits: Limits) -> int:
+    """Return how many tags and attributes of a streamed part are held at once at most; raises DocumentError."""
+    held = most = 0
+    held_before: list[int] = []
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal held, most
+        if tag == forgotten:
+            limits.check_time()
+            held_before.append(held)
+        held += 2 + len(attributes)
+        most = max(most, held)
+        if most > MAX_MARKS:
+            raise DocumentError(TOO_MANY_MARKS, 413)
+
+    def end(tag: str) -> None:
+        nonlocal held
+        if tag == forgotten:
+            held = held_before.pop() + 1
+
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    try:
+        parser.Parse(content)
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the last two of odd encodings
+        raise DocumentError("Excel 文件已损坏，无法读取") from error
+    return most
+
+
+def _check_xml(content: bytes, forgotten: str | None, limits: Limits) -> int:
+    """Check a part's XML for entity definitions; return how many tags and attributes it has at most at once."""
     if not XML_START.match(content):
         return 0
     if ENTITY.search(content[:HEAD_BYTES].replace(b"\0", b"")):
         raise DocumentError("文件含有不允许的 XML 实体定义")
+    if forgotten:
+        return _held_marks(content, forgotten, limits)
     return content.count(b"<") + content.count(b"=")
 
 
-def check_office_file(data: bytes, limits: Limits) -> None:
-    """Check a docx or xlsx file: no bombs, no macros, no entity definitions; raises DocumentError."""
+def check_office_file(data: bytes, limits: Limits, streamed: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Check a docx or xlsx file: no bombs, no macros, no entity definitions; raises DocumentError.
+
+    `streamed` names the parts that the reader streams, by how their names begin, and what it forgets of them.
+    """
     archive = open_archive(data, limits)
     total = marks = other_marks = 0
     for entry in archive.infolist():
@@ -77,13 +133,15 @@ def check_office_file(data: bytes, limits: Limits) -> None:
             raise DocumentError("文件含有宏，拒绝处理；请另存为不含宏的格式", 415)
         if lowered.endswith(NESTED):
             raise DocumentError("文件内嵌套了压缩文件，拒绝处理")
-        content = read_entry(archive, entry.filename, limits)
+        content = read_entry(archive, entry, limits)
         total += len(content)
         if total > limits.unpacked_bytes:
             raise DocumentError("压缩文件解开后过大", 413)
+        forgotten = next((tag for start, tag in streamed.items() if lowered.startswith(start)), None)
+        found = _check_xml(content, forgotten, limits)
         if lowered.startswith(LONG_PARTS):
-            marks += _check_xml(content)
+            marks += found
         else:
-            other_marks += _check_xml(content)
+            other_marks += found
         if marks > MAX_MARKS or other_marks > MAX_OTHER_MARKS:
-            raise DocumentError("文件的结构过大；表格请另存为 CSV，其他文件请拆分", 413)
+            raise DocumentError(TOO_MANY_MARKS, 413)

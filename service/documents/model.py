@@ -41,16 +41,23 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A paragraph, heading, cell or line, in the order of the document; pages and paragraphs count from 1."""
+    """A paragraph, heading, cell or line, in the order of the document; pages and paragraphs count from 1.
+
+    `sheet` names the sheet of a workbook of which several are read; `paragraph` is then the row in it.
+    """
 
     text: str
     is_heading: bool = False
     page: int | None = None
     paragraph: int | None = None
+    sheet: str = ""
 
 
 def within(blocks: Iterable[Block], limits: Limits) -> tuple[Block, ...]:
-    """Gather blocks as they are read, without control characters; raises DocumentError beyond `limits.chars`."""
+    """Gather blocks as they are read, without control characters; raises DocumentError beyond `limits.chars`.
+
+    A block longer than the screener reads is cut: one long cell must not keep the others from being read.
+    """
     found: list[Block] = []
     chars = 0
     for block in blocks:
@@ -58,8 +65,9 @@ def within(blocks: Iterable[Block], limits: Limits) -> tuple[Block, ...]:
         chars += len(block.text) + 1
         if chars > limits.chars:
             raise DocumentError(f"文件的文字超过 {limits.chars} 字", 413)
-        if text := UNPRINTABLE.sub("", block.text).strip():
-            found.append(replace(block, text=text) if text != block.text else block)
+        text = UNPRINTABLE.sub("", block.text).strip()
+        parts = (text[start : start + MAX_CHARS].strip() for start in range(0, len(text), MAX_CHARS))
+        found.extend(replace(block, text=part) if part != block.text else block for part in parts if part)
     return tuple(found)
 
 

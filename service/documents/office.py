@@ -1,37 +1,97 @@
 """Reads Word and Excel files."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import docx
 import openpyxl
 from docx.document import Document as WordDocument
-from docx.table import Table, _Cell
-from docx.text.paragraph import Paragraph
+from docx.oxml.ns import qn
+from docx.parts.story import StoryPart
 
-from service.documents.archive import check_office_file
+from service.documents.archive import SHEET_PARTS, check_office_file
+from service.documents.columns import header_of, text_places
 from service.documents.model import Block, Document, DocumentError, Limits, within
 
 HEADING_STYLES = ("heading", "title", "标题")
+PARAGRAPH, TABLE, ROW, CELL, TEXT = (qn(f"w:{name}") for name in ("p", "tbl", "tr", "tc", "t"))
+TEXT_BOX = qn("w:txbxContent")
+CHARACTERS = {TEXT, *(qn(f"w:{name}") for name in ("tab", "ptab", "br", "cr", "noBreakHyphen"))}
+# What is no text of the document as it stands: properties, among them tab stops; deletions, where a passage was moved
+# from, and the reading above a character.
+LEFT_OUT = {qn(f"w:{name}") for name in ("pPr", "del", "moveFrom", "rt")}
+ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
+MARGINS = (qn("w:headerReference"), qn("w:footerReference"))
+
+
+def _form(alternatives: Iterable[Any]) -> Iterable[Any]:
+    """Return the first form that has text of what a file holds in several, for old and new programs."""
+    return next((form for form in alternatives if next(form.iter(TEXT), None) is not None), ())
+
+
+def _nearest(element: Iterable[Any], tags: set[str]) -> Iterator[Any]:
+    """Yield the nearest elements with these tags below another, in order, whatever controls and marks wrap them."""
+    for child in element:
+        if child.tag in tags:
+            yield child
+        elif child.tag not in LEFT_OUT:
+            yield from _nearest(_form(child) if child.tag == ALTERNATIVES else child, tags)
+
+
+def _paragraph_lines(paragraph: Any) -> Iterator[str]:  # noqa: ANN401 - python-docx has no types
+    """Yield a paragraph's text, even if empty, and the lines of the text boxes that are anchored in it."""
+    found = list(_nearest(paragraph, CHARACTERS | {TEXT_BOX}))
+    yield "".join(str(own) for own in found if own.tag != TEXT_BOX).strip()
+    for own in found:
+        if own.tag == TEXT_BOX:
+            yield from _lines(own)
+
+
+def _row_lines(table: Any) -> Iterator[str]:  # noqa: ANN401
+    """Yield a table's rows. A merged cell comes once, not for every column that it claims to cover."""
+    for row in _nearest(table, {ROW}):
+        cells = ("\n".join(_lines(cell)) for cell in _nearest(row, {CELL}))
+        yield "　".join(filter(None, cells))
+
+
+def _lines(container: Any) -> Iterator[str]:  # noqa: ANN401
+    """Yield what stands in a cell, text box, header or footer: its paragraphs and the rows of its tables."""
+    for part in _nearest(container, {PARAGRAPH, TABLE}):
+        yield from filter(None, _paragraph_lines(part) if part.tag == PARAGRAPH else _row_lines(part))
+
+
+def _margin_lines(document: WordDocument) -> Iterator[str]:
+    """Yield the lines of headers and footers, each once however many sections repeat it."""
+    related = document.part.related_parts
+    parts = dict.fromkeys(related.get(own.get(qn("r:id"))) for own in document.element.iter(*MARGINS))
+    yield from dict.fromkeys(line for part in parts if isinstance(part, StoryPart) for line in _lines(part.element))
+
+
+def _heading_styles(document: WordDocument) -> set[str]:
+    """Return the ids of the styles of headings; python-docx takes a millisecond to look up that of one paragraph."""
+    return {own.style_id for own in document.styles if (own.name or "").lower().startswith(HEADING_STYLES)}
 
 
 def _blocks(document: WordDocument) -> Iterator[Block]:
-    for number, part in enumerate(document.iter_inner_content(), 1):
-        if isinstance(part, Paragraph):
-            if part.text.strip():
-                style = (part.style.name or "").lower() if part.style else ""
-                yield Block(part.text.strip(), style.startswith(HEADING_STYLES), paragraph=number)
-        elif isinstance(part, Table):
-            for row in part.rows:
-                # Each cell of the file once: `row.cells` repeats a merged one for every column that it claims to cover.
-                cells = (_Cell(own, part).text.strip() for own in row._tr.tc_lst)
-                if line := "　".join(cell for cell in cells if cell):
-                    yield Block(line, paragraph=number)
+    """Yield the body in order, then headers and footers, which would part what they stand between."""
+    heading_styles = _heading_styles(document)
+    for number, part in enumerate(_nearest(document.element.body, {PARAGRAPH, TABLE}), 1):
+        if part.tag == TABLE:
+            lines = _row_lines(part)
+        else:
+            lines = _paragraph_lines(part)
+            if text := next(lines):
+                yield Block(text, part.style in heading_styles, paragraph=number)
+        for line in filter(None, lines):
+            yield Block(line, paragraph=number)
+    for line in _margin_lines(document):
+        yield Block(line)
 
 
 def parse_docx(name: str, data: bytes, limits: Limits) -> Document:
-    """Read paragraphs and table rows in order."""
+    """Read paragraphs and table rows in order, with the text boxes in them, then headers and footers."""
     check_office_file(data, limits)
     try:
         return Document(name, within(_blocks(docx.Document(io.BytesIO(data))), limits))
@@ -41,27 +101,43 @@ def parse_docx(name: str, data: bytes, limits: Limits) -> Document:
         raise DocumentError("Word 文件已损坏，无法读取") from error
 
 
-def sheet_rows(data: bytes, limits: Limits) -> Iterator[tuple[int, tuple[Any, ...]]]:
-    """Yield the rows of the first sheet that has any, with their numbers; formulas come as their last values.
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A sheet's rows that are not blank, with their numbers; `name` is empty where it is the only one that is read."""
 
-    Raises DocumentError where a row has a number beyond `limits.rows` and a header: the library yields empty rows up to
-    any number.
-    """
-    check_office_file(data, limits)
+    name: str
+    rows: Iterator[tuple[int, tuple[Any, ...]]]
+
+
+def _sheet_rows(sheet: Any, limits: Limits) -> Iterator[tuple[int, tuple[Any, ...]]]:  # noqa: ANN401 - openpyxl has no types
+    """Yield the rows of a sheet; the library yields empty ones up to any number that a row claims."""
     most = limits.rows + 1
     try:
-        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-        for sheet in book.worksheets:
-            sheet.reset_dimensions()  # what a file says of its size may be wrong
-            number = 0
-            for number, row in enumerate(sheet.iter_rows(max_row=most + 1, values_only=True), 1):
-                limits.check_time()
-                if number > most:
-                    raise DocumentError(f"表格超过 {limits.rows} 行", 413)
+        for number, row in enumerate(sheet.iter_rows(max_row=most + 1, values_only=True), 1):
+            limits.check_time()
+            if number > most:
+                raise DocumentError(f"表格超过 {limits.rows} 行", 413)
+            if any(cell is not None for cell in row):
                 yield number, row
-            if number:
-                return
     except DocumentError:
         raise
+    except Exception as error:  # openpyxl raises whatever a broken part leads to
+        raise DocumentError("Excel 文件已损坏，无法读取") from error
+
+
+def open_sheets(data: bytes, limits: Limits) -> list[Sheet]:
+    """Open the sheets that have a text column, or all that have rows where none has; formulas come as last values.
+
+    Raises DocumentError, also while rows are read: where one has a number beyond `limits.rows` and a header.
+    """
+    check_office_file(data, limits, SHEET_PARTS)
+    try:
+        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
+        for sheet in book.worksheets:
+            sheet.reset_dimensions()  # what a file says of its size may be wrong
     except Exception as error:  # openpyxl raises whatever a missing part leads to
         raise DocumentError("Excel 文件已损坏，无法读取") from error
+    first_rows = [(sheet, next(_sheet_rows(sheet, limits), None)) for sheet in book.worksheets]
+    filled = [(sheet, row) for sheet, (_, row) in ((sheet, first) for sheet, first in first_rows if first)]
+    chosen = [sheet for sheet, row in filled if text_places(header_of(row))] or [sheet for sheet, _ in filled]
+    return [Sheet(sheet.title if len(chosen) > 1 else "", _sheet_rows(sheet, limits)) for sheet in chosen]

@@ -58,9 +58,16 @@ def _recogniser() -> Callable[[NDArray[np.uint8]], Any]:
 
 
 def _read_strip(strip: Image.Image, top: int) -> Iterator[_Line]:
-    """Yield the lines of a strip from top to bottom; lines too doubtful to read are left out."""
+    """Yield the lines of a strip from top to bottom; lines too doubtful to read are left out.
+
+    What is transparent is read as white: the colour below it, mostly black, is never seen.
+    """
     canvas = Image.new("RGB", (max(strip.width, MIN_WIDTH), strip.height), "white")
-    canvas.paste(strip)
+    if strip.has_transparency_data:
+        strip = strip.convert("RGBA")
+        canvas.paste(strip, mask=strip)
+    else:
+        canvas.paste(strip)
     try:
         found = _recogniser()(np.asarray(canvas)[:, :, ::-1])
     except Exception as error:  # its libraries raise what they like on pictures of odd sizes

@@ -50,7 +50,7 @@ def parts(document: Document) -> list[Part]:
         if blocks and (document.is_list or chars + len(block.text) > PART_CHARS):
             found.append(Part(tuple(blocks), tuple(headings)))
             blocks, headings, chars = [], [], 0
-        heading = block.text if block.is_heading else heading
+        heading = block.text if block.is_heading else block.sheet or heading
         blocks.append(block)
         headings.append(heading)
         chars += len(block.text) + 1

@@ -17,7 +17,8 @@ from service.jobs.context import set_runtime
 from service.jobs.workflows import CHUNK_QUEUE, DELIVERY_QUEUE, JOB_QUEUE, run_job
 from service.runtime import Runtime
 from service.storage.executors import forget, note_life
-from service.storage.jobs import unfinished_jobs
+from service.storage.jobs import incomplete_jobs, remove_job, unfinished_jobs
+from service.storage.tables import now
 
 CHUNKS_AT_ONCE = 2
 JOBS_AT_ONCE = 8
@@ -25,6 +26,8 @@ DELIVERIES_AT_ONCE = 4
 POLL_S = 0.5
 BEAT_S = 2.0
 DEAD_AFTER_S = 10.0
+# No upload is taken in for so long; clocks may differ from machine to machine.
+ABANDONED_AFTER = timedelta(days=1)
 # Jobs begun by an older program go on under a newer one: the workflows are kept compatible.
 WORKFLOW_VERSION = "1"
 
@@ -58,6 +61,7 @@ class JobExecutor:
         DBOS.register_queue(CHUNK_QUEUE, worker_concurrency=CHUNKS_AT_ONCE, polling_interval_sec=POLL_S)
         DBOS.register_queue(JOB_QUEUE, worker_concurrency=JOBS_AT_ONCE, polling_interval_sec=POLL_S)
         DBOS.register_queue(DELIVERY_QUEUE, worker_concurrency=DELIVERIES_AT_ONCE, polling_interval_sec=POLL_S)
+        self._remove_abandoned()
         with self._runtime.database.session() as session:
             waiting = unfinished_jobs(session)
         for job_id in waiting:
@@ -74,6 +78,14 @@ class JobExecutor:
         """Have a job run; one that was handed in before is not run twice."""
         with SetWorkflowID(job_id):
             DBOS.enqueue_workflow(JOB_QUEUE, run_job, job_id)
+
+    def _remove_abandoned(self) -> None:
+        """Remove jobs that a process which has died was taking in; those that other processes take in stay."""
+        age = timedelta(0) if self._runtime.database.is_sqlite else ABANDONED_AFTER
+        with self._runtime.database.session() as session:
+            abandoned = incomplete_jobs(session, now() - age)
+        for job_id in abandoned:
+            remove_job(self._runtime.database, job_id)
 
     def stop(self) -> None:
         """Take no more work; what is unfinished is left for the next start or another process."""

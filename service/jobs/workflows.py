@@ -155,29 +155,33 @@ def _deliver(job_id: str, page: int) -> None:
     runtime = current()
     with runtime.database.session() as session:
         outcomes = outcomes_of_job(session, job_id, page * DELIVERY_PAGE, DELIVERY_PAGE)
-    if outcomes:  # a job that was cancelled may have none
+    if outcomes:  # a job that was cancelled or failed may have none
         send_page(runtime.settings, f"{job_id}.{page}", outcomes)
 
 
 @_step
-def _note_undelivered(job_id: str) -> None:
+def _note_undelivered(job_id: str, pages: int) -> None:
     with current().database.session() as session:
-        note_error(session, job_id, f"结果回传失败（已尝试 {DELIVERY_ATTEMPTS} 次），请用 GET /v1/leads 取回")
+        said = f"{pages} 批结果回传失败（每批已尝试 {DELIVERY_ATTEMPTS} 次），请用 GET /v1/leads 取回"
+        note_error(session, job_id, said)
 
 
 @DBOS.workflow(name="deliver")
 def deliver(job_id: str, pages: int) -> None:
     """Send the results of a job's leads to the webhook; apart from jobs, which must not wait for a dead receiver."""
-    try:
-        for page in range(pages):
+    refused = 0
+    for page in range(pages):
+        try:
             _deliver(job_id, page)
-    except error.DBOSException:
-        _note_undelivered(job_id)
+        except error.DBOSMaxStepRetriesExceeded:
+            refused += 1
+    if refused:
+        _note_undelivered(job_id, refused)
 
 
 @DBOS.workflow(name="run_job")
 def run_job(job_id: str) -> None:
-    """Screen all chunks of a job, and have the results of leads sent to the webhook."""
+    """Screen all chunks of a job, and have the results of leads that there are sent to the webhook."""
     handles = []
     for first in _plan(job_id):
         with SetWorkflowID(f"{job_id}.{first}"):
@@ -188,8 +192,8 @@ def run_job(job_id: str) -> None:
     except Exception as failure:  # a chunk that no retry could save, as when the database was away
         log.error("job failed", error=type(failure).__name__)  # noqa: TRY400 - a trace may quote a text
         _fail(job_id)
-        return
-    _finish(job_id)
+    else:
+        _finish(job_id)
     if pages := _pages(job_id):
         with SetWorkflowID(f"{job_id}.delivery"):
             DBOS.enqueue_workflow(DELIVERY_QUEUE, deliver, job_id, pages)

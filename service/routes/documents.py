@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi import APIRouter, File, Form, Path, Request, UploadFile
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
@@ -15,7 +15,7 @@ from service.problems import NOT_FOUND, ProblemError
 from service.reports.excel import excel_report
 from service.reports.page import page_report
 from service.reports.word import word_report
-from service.runtime import Runtime, runtime_of
+from service.runtime import Runtime, database_faults, runtime_of
 from service.schemas.common import Id, Printable
 from service.schemas.documents import DocumentAnswer
 from service.screen import run_worker
@@ -43,15 +43,14 @@ async def screen_document(
 ) -> DocumentAnswer:
     """逐段返回文件中的违法线索，并按标签汇总。截图和扫描件在本机识别文字，不外传。"""
     runtime = runtime_of(request)
-    data = await file.read()
-    document = await runtime.readers.read(parse_document, file.filename or "", data)
+    document = await runtime.readers.read(parse_document, file.filename or "", file.file)
     results: list[Screening] = []
     for items in passes(inputs(document, None if kind == "auto" else kind, category)):
         for outcome in await run_worker(runtime, items):
             if not isinstance(outcome, Screening):
                 raise outcome
             results.append(outcome)
-    answer = document_answer(document, results)
+    answer = await run_in_threadpool(document_answer, document, results)
 
     def keep() -> DocumentAnswer:
         with runtime.database.session() as session:
@@ -80,7 +79,12 @@ async def get_document(request: Request, document_id: Id, caller: MayScreen) -> 
 @router.get(
     "/{document_id}/report.{report_format}", summary="下载筛查报告", responses=NOT_FOUND, response_class=Response
 )
-async def get_report(request: Request, document_id: Id, report_format: ReportFormat, caller: MayScreen) -> Response:
+async def get_report(
+    request: Request,
+    document_id: Id,
+    report_format: Annotated[ReportFormat, Path(description="报告格式：docx、xlsx、html")],
+    caller: MayScreen,
+) -> Response:
     """下载 docx、xlsx 或 html 报告，标出显示线索的词句。"""
     runtime = runtime_of(request)
     make, media_type = REPORTS[report_format]
@@ -92,7 +96,8 @@ async def get_report(request: Request, document_id: Id, report_format: ReportFor
             note(session, caller.name, "export_report", document_id)
         return answer.name, content
 
-    name, content = await run_in_threadpool(write)
+    with database_faults():
+        name, content = await run_in_threadpool(write)
     saved_as = quote(f"筛查报告-{name}.{report_format}")
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{saved_as}"}
     return Response(content, media_type=media_type, headers=headers)

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from itertools import chain
 from typing import IO, Annotated, Literal
@@ -17,8 +17,8 @@ from service.cursors import decode_cursor, page_of
 from service.documents.parse import safe_name
 from service.exports import MEDIA_TYPES, write_results
 from service.problems import NOT_FOUND, ProblemError
-from service.records import Failure, Record, read_rows
-from service.runtime import Runtime, runtime_of
+from service.records import Failure, Record, read_upload
+from service.runtime import Runtime, database_faults, runtime_of
 from service.schemas.common import Cursor, Id
 from service.schemas.jobs import JobAnswer, JobPage, job_answer
 from service.security import MayRunJobs
@@ -27,13 +27,17 @@ from service.storage.jobs import (
     FINAL,
     JobState,
     Purpose,
-    create_job,
+    add_rows,
+    begin_job,
     find_job,
     first_failures,
     iterate_items,
     list_jobs,
+    queue_job,
+    remove_job,
     set_state,
 )
+from service.storage.tables import JobRecord
 
 router = APIRouter(prefix="/v1/jobs", tags=["批量任务"])
 
@@ -42,12 +46,27 @@ EVENT_EVERY_S = 1.0
 PIECE = 64 * 1024
 
 
-def _create(runtime: Runtime, actor: str, name: str, rows: Sequence[Record | Failure]) -> str:
-    """Keep rows as a job; return the job's id."""
-    with runtime.database.session() as session:
-        job = create_job(session, actor, name, Purpose.UPLOAD, rows)
-        note(session, actor, "create_job", job.id)
-        return job.id
+def _create(runtime: Runtime, actor: str, name: str, chunks: Iterator[list[Record | Failure]]) -> str:
+    """Keep rows as they come, and queue the job once all are kept; return its id. What fails leaves no job.
+
+    Each chunk has its own transaction: others, who on SQLite wait for it, get in between.
+    """
+    job: JobRecord | None = None
+    try:
+        for rows in chunks:
+            with runtime.database.session() as session:
+                job = job or begin_job(session, actor, name, Purpose.UPLOAD)
+                add_rows(session, job, rows)
+        if job is None:
+            raise ProblemError(422, "文件中没有数据")
+        with runtime.database.session() as session:
+            queue_job(session, job)
+            note(session, actor, "create_job", job.id)
+    except BaseException:
+        if job:
+            remove_job(runtime.database, job.id)
+        raise
+    return job.id
 
 
 def _read(runtime: Runtime, job_id: str) -> JobAnswer:
@@ -68,12 +87,11 @@ async def create(
 ) -> JobAnswer:
     """在后台逐条筛查；有误的条目带行号报错，不影响其他条目。服务中断后自动接着做。"""
     runtime = runtime_of(request)
-    data = await file.read()
     name = safe_name(file.filename or "")
-    rows = await runtime.readers.read(read_rows, name, data)
-    if not rows:
-        raise ProblemError(422, "文件中没有数据")
-    job_id = await run_in_threadpool(_create, runtime, caller.name, name, rows)
+    with database_faults():
+        job_id = await runtime.readers.read_rows(
+            read_upload, name, file.file, partial(_create, runtime, caller.name, name)
+        )
     await runtime.database_call(runtime.executor.submit, job_id)
     return await runtime.database_call(_read, runtime, job_id)
 
@@ -173,7 +191,8 @@ async def results(
     # Without a name in its folder it is gone once it is closed, however the request ends.
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the answer closes it
     try:
-        name = await run_in_threadpool(write, file)
+        with database_faults():
+            name = await run_in_threadpool(write, file)
     except BaseException:
         file.close()
         raise

@@ -1,7 +1,7 @@
 """Screening of single texts and of batches, and what was screened before."""
 
-from datetime import UTC, datetime
-from typing import Annotated
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Query, Request
 from pydantic import ValidationError
@@ -11,7 +11,7 @@ from screening.screener import TextError
 from service.cursors import decode_cursor, page_of
 from service.problems import NOT_FOUND, ProblemError, describe
 from service.runtime import Runtime, runtime_of
-from service.schemas.common import Cursor, Id, Printable, echo
+from service.schemas.common import Cursor, Id, Printable, echo_id
 from service.schemas.screenings import (
     BatchAnswer,
     BatchItem,
@@ -29,6 +29,9 @@ from service.security import MayScreen
 from service.storage.screenings import Filter, find_record, list_records
 
 router = APIRouter(prefix="/v1/screenings", tags=["文本筛查"])
+
+BEIJING = timezone(timedelta(hours=8))
+Item = TypeVar("Item", bound=ScreeningRequest)
 
 
 def check_length(runtime: Runtime, text: str) -> None:
@@ -48,10 +51,10 @@ async def screen(request: Request, body: ScreeningRequest, caller: MayScreen) ->
     return answer
 
 
-def _read_item(runtime: Runtime, given: dict[str, object]) -> BatchItem | str:
-    """Return an item of a batch, or what is wrong with it."""
+def read_item(runtime: Runtime, schema: type[Item], given: object) -> Item | str:
+    """Return one of several items that came together, or what is wrong with it."""
     try:
-        item = BatchItem.model_validate(given)
+        item = schema.model_validate(given)
         check_length(runtime, item.text)
     except ValidationError as error:
         return describe(list(error.errors()))
@@ -66,11 +69,11 @@ async def screen_batch(request: Request, body: BatchRequest, caller: MayScreen) 
     runtime = runtime_of(request)
     if len(body.items) > runtime.settings.max_batch:
         raise ProblemError(413, f"一次最多 {runtime.settings.max_batch} 条，收到 {len(body.items)} 条")
-    items = [_read_item(runtime, given) for given in body.items]
+    items = [read_item(runtime, BatchItem, given) for given in body.items]
     answers = iter(await screen_requests(runtime, caller.name, [item for item in items if isinstance(item, BatchItem)]))
     results = []
     for index, (given, item) in enumerate(zip(body.items, items, strict=True)):
-        own_id = echo(given.get("id", ""))
+        own_id = echo_id(given)
         if isinstance(item, str):
             results.append(BatchResult(id=own_id, index=index, error=item))
         elif isinstance(answer := next(answers), TextError):
@@ -81,9 +84,12 @@ async def screen_batch(request: Request, body: BatchRequest, caller: MayScreen) 
 
 
 def _utc(moment: datetime | None) -> datetime | None:
-    """Return a moment as it is kept: UTC without zone. A moment given without zone is taken for UTC."""
+    """Return a moment as it is kept: UTC without zone. A moment given without zone is taken for Beijing time."""
+    if moment is None:
+        return None
     try:
-        return moment.astimezone(UTC).replace(tzinfo=None) if moment and moment.tzinfo else moment
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=BEIJING)
+        return aware.astimezone(UTC).replace(tzinfo=None)
     except OverflowError as error:
         raise ProblemError(422, "since 或 until 超出可用的日期范围") from error
 
@@ -97,8 +103,8 @@ async def list_screenings(
     verdict: Annotated[Verdict | None, Query(description="只看此结论的")] = None,
     seller: Annotated[str, Query(description="经营者名称，完全一致", max_length=200), Printable] = "",
     reference: Annotated[str, Query(description="调用方的编号，完全一致", max_length=200), Printable] = "",
-    since: Annotated[datetime | None, Query(description="自此时起（含）")] = None,
-    until: Annotated[datetime | None, Query(description="至此时止（不含）")] = None,
+    since: Annotated[datetime | None, Query(description="自此时起（含）；未写时区的按北京时间（UTC+8）")] = None,
+    until: Annotated[datetime | None, Query(description="至此时止（不含）；未写时区的按北京时间（UTC+8）")] = None,
     cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=200, description="每页条数")] = 50,
 ) -> ScreeningPage:

@@ -44,7 +44,10 @@ async def models(request: Request, caller: MayScreen) -> ModelInfo:
 
 @router.get("/v1/audit", summary="操作记录")
 async def audit(
-    request: Request, caller: MayAdminister, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=500)] = 100
+    request: Request,
+    caller: MayAdminister,
+    cursor: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=500, description="每页条数")] = 100,
 ) -> AuditPage:
     """返回谁在何时做了什么，新的在前。"""
     del caller

@@ -23,6 +23,11 @@ def echo(value: object) -> str:
     return UNPRINTABLE.sub("\ufffd", str(value)[:MAX_ID])
 
 
+def echo_id(given: object) -> str:
+    """Return the id of an item as it was given, however bad; empty where it has none."""
+    return echo(given.get("id", "")) if isinstance(given, dict) else ""
+
+
 Printable = AfterValidator(_printable)
 Id = Annotated[str, Field(description="编号", max_length=MAX_ID), Printable]
 # Kept without a zone, given as UTC.

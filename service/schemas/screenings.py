@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 
 from screening.licences import Licence, find_licences
 from screening.results import Screening, Verdict
@@ -58,7 +58,10 @@ class BatchRequest(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"items": [{"id": "1", "text": EXAMPLE, "kind": "clause"}]}]}
     )
 
-    items: Annotated[list[dict[str, Any]], Field(min_length=1, description="每条的字段同单条筛查，另可带 id")]
+    # Each is validated by itself, so that a bad one does not sink the others.
+    items: Annotated[
+        list[SkipValidation[BatchItem]], Field(min_length=1, description="每条的字段同单条筛查，另可带 id")
+    ]
 
 
 class _Particulars(BaseModel):

@@ -15,8 +15,19 @@ from sqlalchemy.orm import Session, sessionmaker
 from screening.errors import MingjianError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-BUSY_MS = 20_000
+# Shorter than a request waits for the database, so that what it is told is what came of its work.
+BUSY_MS = 10_000
 POOL = 20
+# Of the connections to PostgreSQL: a server that has gone is given up, and nothing is waited for without end. All are
+# parameters of libpq, and what the address says of them goes before.
+WAITS = {
+    "connect_timeout": "5",
+    "options": "-c statement_timeout=30s",
+    "tcp_user_timeout": "15000",
+    "keepalives_idle": "15",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+}
 
 
 class DatabaseError(MingjianError):
@@ -47,6 +58,7 @@ class Database:
             pool_size=POOL,
             max_overflow=POOL,
             pool_pre_ping=not self.is_sqlite,
+            connect_args={} if self.is_sqlite else {name: own for name, own in WAITS.items() if name not in url.query},
             hide_parameters=True,  # errors are logged, and parameters hold what was posted
         )
         if self.is_sqlite:
@@ -59,7 +71,8 @@ class Database:
         config.set_main_option("script_location", str(MIGRATIONS))
         try:
             with self.engine.begin() as connection:
-                if not self.is_sqlite:  # several machines may start at once
+                if not self.is_sqlite:  # several machines may start at once, and large tables take their time
+                    connection.execute(text("SET LOCAL statement_timeout = 0"))
                     connection.execute(text("SELECT pg_advisory_xact_lock(728301)"))
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")

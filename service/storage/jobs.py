@@ -1,6 +1,7 @@
 """Keeps jobs and their rows. A row is finished once, by whoever is first, and counted in that same transaction."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import delete, func, insert, select, text, update
@@ -9,10 +10,13 @@ from sqlalchemy.orm import Session
 
 from screening.screener import TextInput
 from service.records import Failure, Record
+from service.storage.database import Database
 from service.storage.tables import JobItem, JobRecord, Lead, LeadResult, now
 
-INSERT_CHUNK = 1000
 LEAD_LOCK = 728302
+# The state of a job some of whose rows are still to be kept: it is neither run nor shown.
+INCOMPLETE = "incomplete"
+DELETE_ROWS = 5000
 
 
 class JobState(StrEnum):
@@ -33,51 +37,94 @@ class Purpose(StrEnum):
 
 
 FINAL = (JobState.DONE, JobState.CANCELLED, JobState.FAILED)
+UNFINISHED = (JobState.QUEUED, JobState.RUNNING)
 
 
-def create_job(
-    session: Session, actor: str, name: str, purpose: Purpose, rows: Iterable[Record | Failure]
-) -> JobRecord:
-    """Keep a job and its rows; bad rows are finished at once, with their error."""
-    job = JobRecord(actor=actor, name=name[:300], purpose=purpose.value, state=JobState.QUEUED.value, total=0)
+def begin_job(session: Session, actor: str, name: str, purpose: Purpose) -> JobRecord:
+    """Keep a job whose rows are still to come; `queue_job` ends that."""
+    job = JobRecord(actor=actor, name=name[:300], purpose=purpose.value, state=INCOMPLETE, total=0, failed=0)
     session.add(job)
     session.flush()
-    chunk: list[dict[str, object]] = []
-    total = failed = 0
-    for number, row in enumerate(rows):
-        bad = isinstance(row, Failure)
-        failed += bad
-        total += 1
-        chunk.append(
-            {
-                "job_seq": job.seq,
-                "number": number,
-                "row": row.row,
-                "item_id": row.id[:200],
-                "text": "" if isinstance(row, Failure) else row.item.text,
-                "kind": None if isinstance(row, Failure) else row.item.kind,
-                "category": "" if isinstance(row, Failure) else row.item.category,
-                "finished": bad,
-                "error": row.error[:500] if isinstance(row, Failure) else "",
-            }
-        )
-        if len(chunk) == INSERT_CHUNK:
-            session.execute(insert(JobItem), chunk)
-            chunk = []
-    if chunk:
-        session.execute(insert(JobItem), chunk)
-    job.total, job.failed = total, failed
     return job
 
 
+def add_rows(session: Session, job: JobRecord, rows: Sequence[Record | Failure]) -> None:
+    """Keep the next rows of an incomplete job; bad rows are finished at once, with their error."""
+    items = [
+        {
+            "job_seq": job.seq,
+            "number": number,
+            "row": row.row,
+            "item_id": row.id[:200],
+            "text": "" if isinstance(row, Failure) else row.item.text,
+            "kind": None if isinstance(row, Failure) else row.item.kind,
+            "category": "" if isinstance(row, Failure) else row.item.category,
+            "finished": isinstance(row, Failure),
+            "error": row.error[:500] if isinstance(row, Failure) else "",
+        }
+        for number, row in enumerate(rows, job.total)
+    ]
+    session.add(job)  # the session that began the job may have ended
+    if items:
+        session.execute(insert(JobItem), items)
+    job.total += len(rows)
+    job.failed += sum(isinstance(row, Failure) for row in rows)
+
+
+def queue_job(session: Session, job: JobRecord) -> None:
+    """Show an incomplete job, and let it be run: all its rows are kept."""
+    session.add(job)
+    job.state = JobState.QUEUED.value
+
+
+def create_job(
+    session: Session, actor: str, name: str, purpose: Purpose, rows: Sequence[Record | Failure]
+) -> JobRecord:
+    """Keep a job and its rows in one transaction, which makes others wait: for few rows."""
+    job = begin_job(session, actor, name, purpose)
+    add_rows(session, job, rows)
+    queue_job(session, job)
+    return job
+
+
+def incomplete_jobs(session: Session, before: datetime) -> list[str]:
+    """Return the ids of jobs that were begun before a time, and still are incomplete."""
+    query = select(JobRecord.id).where(JobRecord.state == INCOMPLETE, JobRecord.created_at < before)
+    return list(session.scalars(query))
+
+
+def _remove_some(session: Session, job_id: str) -> bool:
+    """Remove some rows of an incomplete job, and the job itself once it has none; tell whether more is left.
+
+    Little is removed at a time, as others wait for the transaction.
+    """
+    job = session.scalar(select(JobRecord).where(JobRecord.id == job_id, JobRecord.state == INCOMPLETE))
+    if job is None:
+        return False
+    first = session.scalar(select(func.min(JobItem.number)).where(JobItem.job_seq == job.seq))
+    if first is None:
+        session.delete(job)
+        return False
+    session.execute(delete(JobItem).where(JobItem.job_seq == job.seq, JobItem.number < first + DELETE_ROWS))
+    return True
+
+
+def remove_job(database: Database, job_id: str) -> None:
+    """Remove an incomplete job with its rows."""
+    more = True
+    while more:
+        with database.session() as session:
+            more = _remove_some(session, job_id)
+
+
 def find_job(session: Session, job_id: str) -> JobRecord | None:
-    """Return a job by its id."""
-    return session.scalar(select(JobRecord).where(JobRecord.id == job_id))
+    """Return a job by its id, unless it is incomplete."""
+    return session.scalar(select(JobRecord).where(JobRecord.id == job_id, JobRecord.state != INCOMPLETE))
 
 
 def list_jobs(session: Session, before: int | None, limit: int) -> list[JobRecord]:
     """Return up to `limit` jobs, the newest first, older than the cursor `before` (a seq)."""
-    query = select(JobRecord).order_by(JobRecord.seq.desc()).limit(limit)
+    query = select(JobRecord).where(JobRecord.state != INCOMPLETE).order_by(JobRecord.seq.desc()).limit(limit)
     if before is not None:
         query = query.where(JobRecord.seq < before)
     return list(session.scalars(query))
@@ -85,8 +132,8 @@ def list_jobs(session: Session, before: int | None, limit: int) -> list[JobRecor
 
 def unfinished_jobs(session: Session) -> list[str]:
     """Return the ids of jobs that are queued or running."""
-    final = [state.value for state in FINAL]
-    return list(session.scalars(select(JobRecord.id).where(JobRecord.state.not_in(final)).order_by(JobRecord.seq)))
+    states = [state.value for state in UNFINISHED]
+    return list(session.scalars(select(JobRecord.id).where(JobRecord.state.in_(states)).order_by(JobRecord.seq)))
 
 
 def set_state(session: Session, job_id: str, state: JobState, error: str = "") -> bool:
@@ -96,8 +143,8 @@ def set_state(session: Session, job_id: str, state: JobState, error: str = "") -
         values["started_at"] = func.coalesce(JobRecord.started_at, now())
     if state in FINAL:
         values["finished_at"] = now()
-    final = [own.value for own in FINAL]
-    statement = update(JobRecord).where(JobRecord.id == job_id, JobRecord.state.not_in(final)).values(**values)
+    states = [own.value for own in UNFINISHED]
+    statement = update(JobRecord).where(JobRecord.id == job_id, JobRecord.state.in_(states)).values(**values)
     result = session.execute(statement)
     assert isinstance(result, CursorResult)  # noqa: S101 - an update has a row count
     if result.rowcount and state in (JobState.CANCELLED, JobState.FAILED):
@@ -159,14 +206,10 @@ def _give_out(session: Session, job_seq: int, numbers: Iterable[int]) -> None:
 
 
 def note_error(session: Session, job_id: str, error: str) -> None:
-    """Note with a job that has ended what went wrong after."""
-    session.execute(update(JobRecord).where(JobRecord.id == job_id).values(error=error[:500]))
-
-
-def give_out_failures(session: Session, job_seq: int) -> None:
-    """Make the outcomes of leads that could not be read at all readable."""
-    query = select(JobItem.number).where(JobItem.job_seq == job_seq, JobItem.finished.is_(True))
-    _give_out(session, job_seq, list(session.scalars(query)))
+    """Note with a job that has ended what went wrong after, behind what went wrong before."""
+    job = find_job(session, job_id)
+    if job:
+        job.error = "；".join(own for own in (job.error, error) if own)[:500]
 
 
 def iterate_items(session: Session, job_seq: int, page: int = 500) -> Iterator[Sequence[JobItem]]:

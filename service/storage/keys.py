@@ -10,11 +10,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from screening.errors import MingjianError
-from service.storage.audit import note
+from service.storage.audit import STARTER, note
 from service.storage.tables import ApiKey, now
 
 PREFIX = "mj_"
 SECRET_BYTES = 32
+MAX_NAME = 100
+COMMAND_LINE = "命令行"
+# Who acts without a key, in the audit log.
+RESERVED = {"本机", COMMAND_LINE, STARTER}
 
 
 class KeysError(MingjianError):
@@ -44,14 +48,18 @@ def _digest(secret: str) -> str:
 
 
 def create_key(session: Session, name: str, scopes: Collection[Scope]) -> str:
-    """Make a key and return its secret, which is shown this once; raises KeysError where the name is taken."""
+    """Make a key and return its secret, which is shown this once; raises KeysError where the name cannot be had."""
     if not name.strip() or not scopes:
         raise KeysError("密钥要有名称，并至少有一项权限")
+    if len(name) > MAX_NAME:
+        raise KeysError(f"密钥名称过长：{len(name)} 字，上限 {MAX_NAME} 字")
+    if name.strip() in RESERVED:
+        raise KeysError(f"{name.strip()} 是操作记录专用的名称，请换一个")
     if session.scalar(select(ApiKey).where(ApiKey.name == name)):
         raise KeysError(f"已有名为 {name} 的密钥")
     secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
     session.add(ApiKey(name=name, digest=_digest(secret), scopes=" ".join(sorted(scopes))))
-    note(session, "命令行", "create_key", name)
+    note(session, COMMAND_LINE, "create_key", name)
     return secret
 
 
@@ -66,7 +74,7 @@ def revoke_key(session: Session, name: str) -> None:
     if key is None:
         raise KeysError(f"没有名为 {name} 的有效密钥")
     key.revoked_at = now()
-    note(session, "命令行", "revoke_key", name)
+    note(session, COMMAND_LINE, "revoke_key", name)
 
 
 def recognise(session: Session, secret: str) -> Caller | None:

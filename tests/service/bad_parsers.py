@@ -1,5 +1,6 @@
 """Parsers that go wrong as other people's may; a module of its own, as the readers' processes import it."""
 
+import itertools
 import os
 import time
 from pathlib import Path
@@ -35,3 +36,22 @@ def hang(name, data, limits):
 
 def swell(name, data, limits):
     return len(bytearray(3 * 1024**3))
+
+
+class TooLarge:
+    def __reduce__(self):
+        raise MemoryError
+
+
+def too_large_to_send(name, data, limits):
+    return TooLarge()
+
+
+def rows_in_time(name, data, limits):
+    for row in data.splitlines():
+        limits.check_time()
+        yield row
+
+
+def endless(name, data, limits):
+    yield from itertools.count()

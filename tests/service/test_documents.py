@@ -1,5 +1,6 @@
 """Documents of every format, whole and hostile."""
 
+import asyncio
 import io
 import struct
 import zipfile
@@ -10,11 +11,15 @@ import docx
 import openpyxl
 import pypdfium2
 import pytest
+from docx.oxml import parse_xml
+from docx.oxml.ns import nsdecls
 from openpyxl.cell.rich_text import CellRichText, TextBlock
 from PIL import Image, ImageDraw, ImageFont
 
-from service.documents.model import Limits
+from screening.screener import MAX_CHARS
+from service.documents.model import DocumentError, Limits
 from service.documents.parse import parse_document
+from service.documents.screen import document_answer, parts
 from tests.service.conftest import BAD, GOOD
 
 CLAUSES = [
@@ -79,8 +84,125 @@ def send(client, name, content, **fields):
     return client.post("/v1/documents", files={"file": (name, content)}, data=fields)
 
 
+MC = 'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+BOX = "<w:drawing><w:txbxContent><w:p><w:r><w:t>文本框</w:t></w:r></w:p></w:txbxContent></w:drawing>"
+WRAPPED = f"""
+<w:body {nsdecls("w")} {MC}>
+  <w:p><w:pPr><w:pStyle w:val="Heading1"/><w:tabs><w:tab w:val="left" w:pos="420"/></w:tabs></w:pPr>
+    <w:ins w:id="1"><w:r><w:t>标题</w:t></w:r></w:ins></w:p>
+  <w:sdt><w:sdtContent><w:p><w:r><w:t>块控件</w:t></w:r></w:p></w:sdtContent></w:sdt>
+  <w:p><w:r><w:t xml:space="preserve">行内</w:t><w:tab/></w:r>
+    <w:sdt><w:sdtContent><w:r><w:t>控件</w:t><w:br/></w:r></w:sdtContent></w:sdt>
+    <w:ins w:id="2"><w:r><w:t>插入</w:t></w:r></w:ins><w:del w:id="3"><w:r><w:delText>删去</w:delText></w:r></w:del>
+    <w:moveFrom w:id="4"><w:r><w:t>移走</w:t></w:r></w:moveFrom></w:p>
+  <w:p><w:r><w:t>框前</w:t></w:r>
+    <w:r><mc:AlternateContent><mc:Choice Requires="wps">{BOX}</mc:Choice><mc:Fallback>{BOX}</mc:Fallback>
+    </mc:AlternateContent></w:r><w:r><w:t>框后</w:t></w:r>
+    <w:r><mc:AlternateContent><mc:Choice Requires="wps"/><mc:Fallback><w:t>旧式</w:t></mc:Fallback>
+    </mc:AlternateContent></w:r></w:p>
+  <w:tbl><w:sdt><w:sdtContent><w:tr>
+    <w:sdt><w:sdtContent><w:tc><w:p><w:r><w:t>格一</w:t></w:r></w:p></w:tc></w:sdtContent></w:sdt>
+    <w:tc><w:p><w:r><w:t>格二</w:t></w:r></w:p>
+      <w:tbl><w:tr><w:tc><w:p><w:r><w:t>内一</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>内二</w:t></w:r></w:p></w:tc></w:tr></w:tbl>
+      <w:p/></w:tc></w:tr></w:sdtContent></w:sdt></w:tbl>
+</w:body>
+"""
+
+
+def test_all_text_of_a_word_file_is_read_once():
+    document = docx.Document()
+    body = document.element.body
+    for part in reversed(list(parse_xml(WRAPPED))):
+        body.insert(0, part)
+    for section in (document.sections[0], document.add_section()):
+        section.header.is_linked_to_previous = section.footer.is_linked_to_previous = False
+        section.header.paragraphs[0].text, section.footer.paragraphs[0].text = "页眉", "页脚"
+    document.add_paragraph("末段")
+    buffer = io.BytesIO()
+    document.save(buffer)
+    blocks = parse_document("a.docx", buffer.getvalue(), Limits()).blocks
+    assert [(block.text, block.paragraph) for block in blocks] == [
+        ("标题", 1),
+        ("块控件", 2),
+        ("行内\t控件\n插入", 3),
+        ("框前框后旧式", 4),
+        ("文本框", 4),
+        ("格一　格二\n内一　内二", 5),
+        ("末段", 7),  # after the paragraph that ends the section
+        ("页眉", None),
+        ("页脚", None),
+    ]
+    assert [block.text for block in blocks if block.is_heading] == ["标题"]
+
+
+def workbook(**sheets):
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
+
+
+def test_every_sheet_with_a_text_column_is_read(client):
+    content = workbook(
+        说明=[["填表说明"], ["请勿改动"]], 甲=[["文案"], [GOOD]], 空=[], 乙=[[], ["编号", "文案"], [1, BAD]]
+    )
+    body = send(client, "文案.xlsx", content, kind="clause").json()
+    found = [(own["text"], own["heading"], own["paragraph"], bool(own["findings"])) for own in body["segments"]]
+    assert found == [(GOOD, "甲", 2, False), (BAD, "乙", 3, True)]
+    nameless = parse_document("a.xlsx", workbook(甲=[[GOOD]], 乙=[[BAD]]), Limits())
+    assert [(block.text, block.sheet) for block in nameless.blocks] == [(GOOD, "甲"), (BAD, "乙")]
+    single = parse_document("a.xlsx", workbook(说明=[["填表说明"]], 甲=[["文案"], [GOOD]]), Limits())
+    assert [(block.text, block.sheet) for block in single.blocks] == [(GOOD, "")]
+
+
+def test_title_and_description_of_a_row_are_read_together():
+    rows = [["描述", "价格", "商品标题"], ["降血糖", 9, "苦荞茶"], [None, 9, "绿茶"]]
+    for name, content in (
+        ("a.xlsx", workbook(甲=rows)),
+        ("a.csv", "\n".join(",".join(str(cell or "") for cell in row) for row in rows).encode()),
+    ):
+        assert [block.text for block in parse_document(name, content, Limits()).blocks] == ["降血糖\n苦荞茶", "绿茶"]
+
+
+def test_a_long_cell_is_read_in_parts():
+    long = "".join(str(number % 10) for number in range(2 * MAX_CHARS + 1))
+    document = parse_document("a.csv", f"文本\n{long}\n{BAD}\n".encode(), Limits())
+    assert [(len(block.text), block.paragraph) for block in document.blocks] == [
+        (MAX_CHARS, 2),
+        (MAX_CHARS, 2),
+        (1, 2),
+        (len(BAD), 3),
+    ]
+    assert "".join(block.text for block in document.blocks) == long + BAD
+    assert all(len(part.text) <= MAX_CHARS for part in parts(document))
+
+
+def test_an_ordinary_large_sheet_is_read_and_a_row_without_end_is_not(monkeypatch):
+    content = workbook(甲=[["文案"] * 15, *([f"{GOOD}{number}"] * 15 for number in range(300))])
+    monkeypatch.setattr("service.documents.archive.MAX_MARKS", 10_000)  # the sheet has three times as many
+    assert len(parse_document("a.xlsx", content, Limits()).blocks) == 300
+    with pytest.raises(DocumentError) as caught:
+        parse_document("a.xlsx", workbook(甲=[["文案"] * 4000]), Limits())
+    assert caught.value.status == 413
+
+
 def labels_by_text(body):
     return {segment["text"]: [finding["label"] for finding in segment["findings"]] for segment in body["segments"]}
+
+
+def test_the_answer_is_made_beside_the_event_loop(client, monkeypatch):
+    def made(*arguments):
+        with pytest.raises(RuntimeError, match="no running event loop"):
+            asyncio.get_running_loop()
+        return document_answer(*arguments)
+
+    monkeypatch.setattr("service.routes.documents.document_answer", made)
+    assert send(client, "合同.docx", word_file(CLAUSES)).status_code == 201
 
 
 def test_a_contract_is_judged_clause_by_clause(client):
@@ -145,6 +267,15 @@ def test_a_screenshot_is_read_on_this_machine(client, name, image_format):
     assert body["by_recognition"]
     assert "概不退款" in body["segments"][0]["text"]
     assert "clause_limit_termination" in {own["label"] for own in body["summary"]}
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P"])
+def test_black_text_on_nothing_is_read(mode):
+    image = Image.new("RGBA", (1000, 160), (0, 0, 0, 0))
+    ImageDraw.Draw(image).text((30, 50), "NO REFUND", fill="black", font=ImageFont.load_default(48))
+    buffer = io.BytesIO()
+    (image if mode == "RGBA" else image.quantize(16)).save(buffer, "PNG")
+    assert "REFUND" in parse_document("截图.png", buffer.getvalue(), Limits()).text
 
 
 @pytest.mark.parametrize("report_format", ["docx", "xlsx", "html"])

@@ -8,17 +8,23 @@ import time
 import uuid
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import openpyxl
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
 from screening.screener import TextInput
-from service.storage.jobs import Purpose, create_job, finish_items
+from service.reading import ROWS_AT_ONCE
+from service.records import Record
+from service.storage.audit import note
+from service.storage.jobs import Purpose, add_rows, begin_job, create_job, finish_items, unfinished_jobs
 from service.storage.leads import add_leads
 from service.storage.screenings import Particulars, digest, keep_answers
+from service.storage.tables import JobItem, JobRecord
 from tests.service.conftest import BAD, GOOD
 
 ROWS = [
@@ -173,6 +179,50 @@ def test_files_that_are_no_jobs(client, name, content, status, words):
     answer = client.post("/v1/jobs", files={"file": (name, content)})
     assert answer.status_code == status, answer.text
     assert words in answer.json()["detail"]
+
+
+def kept(database):
+    """How many jobs and rows there are."""
+    with database.session() as session:
+        return [session.scalar(select(func.count()).select_from(table)) for table in (JobRecord, JobItem)]
+
+
+def test_a_large_job_is_kept_part_by_part_and_a_fault_leaves_none_of_it(client, monkeypatch):
+    database = client.app.state.runtime.database
+    before, during = kept(database), []
+
+    def fails_late(session, job, rows):
+        during.append(kept(database)[1] - before[1])
+        if job.total:
+            with database.session() as other:  # on SQLite this would wait for a transaction of all rows
+                note(other, "", "", "")
+        if len(during) == 3:
+            raise OperationalError("INSERT", {}, OSError("away"))
+        add_rows(session, job, rows)
+
+    monkeypatch.setattr("service.routes.jobs.add_rows", fails_late)
+    answer = client.post(
+        "/v1/jobs", files={"file": ("a.csv", f"text\n{GOOD}\n".encode() + f"{GOOD}\n".encode() * 2500)}
+    )
+    assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
+    assert during == [0, ROWS_AT_ONCE, 2 * ROWS_AT_ONCE]
+    assert kept(database) == before
+
+
+def test_a_job_of_which_a_crash_left_a_part_is_not_shown_nor_run(client):
+    runtime = client.app.state.runtime
+    before = kept(runtime.database)
+    with runtime.database.session() as session:
+        job = begin_job(session, "", "", Purpose.UPLOAD)
+        add_rows(session, job, [Record("1", 1, TextInput(GOOD))])
+        job.created_at -= timedelta(days=2)
+        waiting = unfinished_jobs(session)
+    assert job.id not in waiting
+    assert job.id not in {own["id"] for own in client.get("/v1/jobs", params={"limit": 200}).json()["items"]}
+    for method, path in (("GET", ""), ("GET", "/results"), ("GET", "/events"), ("POST", "/cancel")):
+        assert client.request(method, f"/v1/jobs/{job.id}{path}").status_code == 404
+    runtime.executor._remove_abandoned()
+    assert kept(runtime.database) == before
 
 
 def test_leads_are_taken_once_and_given_back_in_order(client, wait_for):

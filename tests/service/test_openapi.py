@@ -44,6 +44,24 @@ def test_every_schema_and_field_is_described_in_chinese():
     assert [name for name in plain if not name.startswith(("HTTPValidationError", "ValidationError", "Body_"))] == []
 
 
+def test_every_parameter_is_described_in_chinese():
+    plain = [
+        (path, own["name"])
+        for path, methods in SPECIFICATION["paths"].items()
+        for operation in methods.values()
+        for own in operation.get("parameters", [])
+        if not any("\u4e00" <= character <= "\u9fff" for character in own.get("description", ""))
+    ]
+    assert plain == []
+
+
+def test_every_status_that_is_answered_is_described():
+    expected = {"400", "401", "403", "408", "409", "413", "415", "422", "429", "500", "503", "504"}
+    for path, methods in SPECIFICATION["paths"].items():
+        for operation in methods.values():
+            assert expected <= set(operation["responses"]), path
+
+
 def test_errors_are_described_as_problem_details():
     for methods in SPECIFICATION["paths"].values():
         for operation in methods.values():

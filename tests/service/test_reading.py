@@ -15,10 +15,21 @@ from pyarrow import parquet
 from service.documents.model import DocumentError, Limits
 from service.documents.parse import PARSERS, parse_document
 from service.problems import ProblemError
-from service.reading import MAX_WAITING, READERS, Readers
+from service.reading import MAX_WAITING, READERS, ROWS_AT_ONCE, Readers
 from service.records import Failure, Record, read_upload
 from service.settings import Settings
-from tests.service.bad_parsers import crash, hang, presence, size_of, stumble, swell, wait_for_file
+from tests.service.bad_parsers import (
+    crash,
+    endless,
+    hang,
+    presence,
+    rows_in_time,
+    size_of,
+    stumble,
+    swell,
+    too_large_to_send,
+    wait_for_file,
+)
 from tests.service.conftest import BAD, GOOD
 from tests.service.test_documents import CLAUSES, excel_file, word_file, zip_of
 
@@ -134,39 +145,70 @@ def readers(monkeypatch):
 
 def test_few_uploads_are_read_at_once_and_few_wait(tmp_path):
     readers, leave = Readers(Settings(read_timeout=30)), tmp_path / "leave"
+    *files, refused = (io.BytesIO(b"abc") for _ in range(READERS + MAX_WAITING + 1))
 
     async def go():
-        reading = [readers.read(wait_for_file, str(leave), b"") for _ in range(READERS + MAX_WAITING)]
+        reading = [readers.read(wait_for_file, str(leave), own) for own in files]
         tasks = [asyncio.create_task(own) for own in reading]
-        await asyncio.sleep(0.1)
+        while not all(file.tell() for file in files[:READERS]):
+            await asyncio.sleep(0.1)
         with pytest.raises(ProblemError) as caught:
-            await readers.read(size_of, "a.txt", b"")
-        assert caught.value.status == 429
+            await readers.read(size_of, "a.txt", refused)
+        assert (caught.value.status, list(caught.value.headers)) == (429, ["Retry-After"])
+        assert not any(file.tell() for file in [*files[READERS:], refused])  # what waits is not in memory
         leave.touch()
         await asyncio.gather(*tasks)
         await asyncio.sleep(0.1)
-        assert await readers.read(size_of, "a.txt", b"abc") == ("a.txt", 3)
+        assert await readers.read(size_of, "a.txt", io.BytesIO(b"abc")) == ("a.txt", 3)
 
     asyncio.run(go())
     readers.stop()
 
 
-@pytest.mark.parametrize(("parser", "status"), [(hang, 504), (crash, 422), (swell, 413)])
+@pytest.mark.parametrize(("parser", "status"), [(hang, 504), (crash, 422), (swell, 413), (too_large_to_send, 413)])
 def test_what_hangs_crashes_or_swells_fails_alone(readers, parser, status):
     async def go():
-        reading = [readers.read(parser, "a.pdf", b"") for _ in range(READERS)]
+        reading = [readers.read(parser, "a.pdf", io.BytesIO()) for _ in range(READERS)]
         return await asyncio.gather(*reading, return_exceptions=True)
 
     assert [error.status for error in asyncio.run(go())] == [status] * READERS
     content = b"a" * 50_000_000
-    assert asyncio.run(readers.read(size_of, "a.txt", content)) == ("a.txt", len(content))
+    assert asyncio.run(readers.read(size_of, "a.txt", io.BytesIO(content))) == ("a.txt", len(content))
+
+
+def test_rows_come_in_lists_and_nobody_need_take_them_all(readers):
+    async def read(parser, take):
+        return await readers.read_rows(parser, "a.jsonl", io.BytesIO(f"{GOOD}\n".encode() * 2500), take)
+
+    assert asyncio.run(read(rows_in_time, lambda lists: [len(own) for own in lists])) == [
+        ROWS_AT_ONCE,
+        ROWS_AT_ONCE,
+        500,
+    ]
+    for _ in range(READERS + 1):
+        assert asyncio.run(read(endless, next)) == list(range(ROWS_AT_ONCE))
+    with pytest.raises(ProblemError) as caught:
+        asyncio.run(read(stumble, list))
+    assert caught.value.status == 422
+
+
+def test_rows_that_are_kept_slowly_are_not_late(monkeypatch):
+    monkeypatch.setattr("service.reading.PATIENCE_S", 0.0)
+    readers = Readers(Settings(read_timeout=3))
+
+    def keep(lists):
+        return sum(len(own) for own in lists if not time.sleep(2))
+
+    file = io.BytesIO(f"{GOOD}\n".encode() * 2500)
+    assert asyncio.run(readers.read_rows(rows_in_time, "a.jsonl", file, keep)) == 2500
+    readers.stop()
 
 
 def test_a_process_reads_one_upload_at_a_time(readers):
     """PDFium brings a process down, sooner or later, where two threads are in it."""
 
     async def go():
-        return await asyncio.gather(*(readers.read(presence, "a.pdf", b"") for _ in range(3 * READERS)))
+        return await asyncio.gather(*(readers.read(presence, "a.pdf", io.BytesIO()) for _ in range(3 * READERS)))
 
     found = sorted(asyncio.run(go()))
     assert os.getpid() not in {process for process, *_ in found}
@@ -176,7 +218,7 @@ def test_a_process_reads_one_upload_at_a_time(readers):
 def test_what_a_parser_did_not_foresee_quotes_nothing(readers, capfd):
     for _ in range(2):
         with pytest.raises(ProblemError) as caught:
-            asyncio.run(readers.read(stumble, "a.txt", "喝药治百病".encode()))
+            asyncio.run(readers.read(stumble, "a.txt", io.BytesIO("喝药治百病".encode())))
         assert caught.value.status == 422
     readers.stop()
     told = "".join(capfd.readouterr())
@@ -186,7 +228,7 @@ def test_what_a_parser_did_not_foresee_quotes_nothing(readers, capfd):
 
 def test_reading_ends_when_the_service_does(readers):
     async def go():
-        task = asyncio.create_task(readers.read(hang, "a.pdf", b""))
+        task = asyncio.create_task(readers.read(hang, "a.pdf", io.BytesIO()))
         await asyncio.sleep(1.5)
         readers.stop()
         with pytest.raises(ProblemError):

@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from sqlalchemy import text as sql
@@ -61,10 +61,11 @@ def test_a_batch_answers_each_item(client):
         {"id": "丁", "text": "含\x00控制字符"},
         {"id": "戊", "text": GOOD},
         {"id": "己", "text": BAD, "kind": "clause"},
+        "no item",
     ]
     results = client.post("/v1/screenings/batch", json={"items": items}).json()["results"]
-    assert [result["id"] for result in results] == ["甲", "乙", "丙", "丁", "戊", "己"]
-    assert [bool(result["error"]) for result in results] == [False, True, True, True, False, False]
+    assert [result["id"] for result in results] == ["甲", "乙", "丙", "丁", "戊", "己", ""]
+    assert [bool(result["error"]) for result in results] == [False, True, True, True, False, False, True]
     assert "text：缺少" in results[1]["error"]
     assert results[0]["screening"]["findings"] == results[5]["screening"]["findings"]
     assert results[4]["screening"]["findings"] == []
@@ -92,6 +93,7 @@ def test_an_id_that_cannot_be_given_back_does_not_sink_the_batch(client):
         ("/v1/screenings?limit=0", "limit：不能小于 1"),
         ("/v1/screenings?limit=1000", "limit：不能大于 200"),
         ("/v1/screenings?since=0001-01-01T00:00:00%2B08:00", "日期范围"),
+        ("/v1/screenings?since=0001-01-01T00:00:00", "日期范围"),
         ("/v1/screenings/%00", "screening_id：含有控制字符"),
         ("/v1/jobs/%00", "job_id：含有控制字符"),
         ("/v1/jobs/%00/results", "job_id：含有控制字符"),
@@ -114,8 +116,8 @@ def test_too_large_a_batch_is_refused(client):
     ("given", "status", "words"),
     [
         ({"text": ""}, 422, "text：不能为空"),
-        ({"text": "字" * 200_001}, 422, "超过字数上限"),
-        ({"text": GOOD, "kind": "poster"}, 422, "kind"),
+        ({"text": "字" * 200_001}, 422, "超过 200000 字的上限"),
+        ({"text": GOOD, "kind": "poster"}, 422, "kind：取值无效"),
         ({"text": GOOD, "colour": "red"}, 422, "多余的字段"),
         ({"text": "坏\udcff字"}, 422, "text：含有控制字符"),
         ({"text": "   "}, 200, ""),
@@ -152,6 +154,12 @@ def test_lists_filter_and_page(client):
     assert count(verdict="违规嫌疑") == 2
     assert count(since="2100-01-01T00:00:00Z") == 0
     assert count(until="2100-01-01T00:00:00+08:00") == 3
+    kept = datetime.fromisoformat(first["items"][0]["created_at"])
+    beijing = timezone(timedelta(hours=8))
+    for minutes, number in ((-2, 3), (2, 0)):
+        moment = kept + timedelta(minutes=minutes)
+        assert count(since=moment.astimezone(beijing).replace(tzinfo=None).isoformat()) == number
+        assert count(since=moment.isoformat()) == number
     assert client.get("/v1/screenings", params={"cursor": "x"}).status_code == 422
     assert client.get("/v1/screenings/none").status_code == 404
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from service.api import create_app
 from service.cli import app
+from service.security import LOCAL
 from service.settings import Settings, SettingsError, load_settings
 from service.storage.database import Database
 from service.storage.keys import Scope, create_key, revoke_key
@@ -246,9 +247,33 @@ def test_keys_from_the_command_line(environment):
     assert run.invoke(app, ["keys", "create", "工作流", "--scope", "screen"]).exit_code == 2
     listed = run.invoke(app, ["keys", "list"]).stdout
     assert "jobs screen" in listed
+    assert run.invoke(app, ["keys", "create", "长" * 100, "--scope", "screen"]).exit_code == 0
     assert made.stdout.strip() not in listed
     assert run.invoke(app, ["keys", "revoke", "工作流"]).exit_code == 0
     assert run.invoke(app, ["keys", "revoke", "工作流"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("长" * 101, "密钥名称过长：101 字，上限 100 字"),
+        (LOCAL.name, "本机 是操作记录专用的名称"),
+        ("命令行", "操作记录专用"),
+        (" 启动 ", "启动 是操作记录专用的名称"),
+    ],
+)
+def test_a_name_that_no_key_can_have_is_told(environment, name, words):
+    done = CliRunner().invoke(app, ["keys", "create", name, "--scope", "screen"])
+    assert done.exit_code == 2
+    assert words in done.stderr
+
+
+def test_tokens_in_the_address_of_the_webhook_are_not_shown():
+    shown = Settings(webhook_url="https://u:geheim@host:8443/take?access_token=geheim#geheim", webhook_secret="s")
+    assert shown.shown("webhook_url") == "https://host:8443/take?**********"
+    assert Settings(webhook_url="http://127.0.0.1/x", webhook_secret="s").shown("webhook_url") == "http://127.0.0.1/x"
+    assert Settings().shown("webhook_url") == ""
+    assert shown.shown("port") == "8000"
 
 
 def test_config_is_shown_without_secrets(environment):
@@ -265,7 +290,25 @@ def test_wrong_settings_are_named(environment):
     environment.setenv("MINGJIAN_PORT", "99999")
     done = CliRunner().invoke(app, ["config", "show"])
     assert done.exit_code == 2
-    assert "port" in done.stderr
+    assert "MINGJIAN_PORT 不能大于 65535" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("MAX_CHARS", "200001", "MINGJIAN_MAX_CHARS 不能大于 200000"),
+        ("MAX_CHARS", "many", "MINGJIAN_MAX_CHARS 应为整数"),
+        ("READ_TIMEOUT", "0", "MINGJIAN_READ_TIMEOUT 应大于 0"),
+        ("READ_TIMEOUT", "long", "MINGJIAN_READ_TIMEOUT 应为数字"),
+        ("AUTH", "none", "MINGJIAN_AUTH 取值无效"),
+        ("WEBHOOK_URL", "http://[geheim", "MINGJIAN_WEBHOOK_URL 不是有效的网址"),
+    ],
+)
+def test_a_wrong_setting_is_told_in_chinese(environment, name, value, words):
+    environment.setenv(f"MINGJIAN_{name}", value)
+    done = CliRunner().invoke(app, ["config", "show"])
+    assert done.exit_code == 2
+    assert done.stderr.strip() == f"错误：设置有误：{words}"
 
 
 def test_the_openapi_file_is_the_committed_one(guarded):

@@ -7,12 +7,15 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpx
 import pytest
+from dbos import error
 from fastapi.testclient import TestClient
 
 from service.api import create_app
+from service.jobs import workflows
 from service.jobs.executor import JOBS_AT_ONCE
 from service.jobs.webhook import signature
 from service.settings import Settings
+from service.storage.jobs import finish_items
 from tests.conftest import ROOT
 from tests.service.conftest import BAD, GOOD, LOCAL
 from tests.service.test_processes import free_port, service, wait_until
@@ -79,6 +82,43 @@ def test_results_are_delivered_signed_and_again_after_a_refusal(tmp_path, receiv
     results = json.loads(body)["results"]
     assert [result["id"] for result in results] == ["L0", "L1", "L2"]
     assert results[0]["screening"]["findings"]
+
+
+def test_what_can_be_delivered_is_whatever_else_fails(tmp_path, receiver, monkeypatch):
+    receiver.tries = 2
+    settings = Settings(
+        data_folder=tmp_path,
+        auth="off",
+        threads=2,
+        webhook_url=f"http://127.0.0.1:{receiver.server_port}/results",
+        webhook_secret=SECRET,
+    )
+    calls = []
+
+    def refused_at_first(job_id, page, deliver=workflows._deliver):
+        if page == 0:
+            raise error.DBOSMaxStepRetriesExceeded("_deliver", workflows.DELIVERY_ATTEMPTS, [])
+        deliver(job_id, page)
+
+    def fails_at_last(*arguments):
+        calls.append(arguments)
+        if len(calls) > 4:
+            raise ValueError("broken")
+        return finish_items(*arguments)
+
+    monkeypatch.setattr(workflows, "_deliver", refused_at_first)
+    monkeypatch.setattr(workflows, "finish_items", fails_at_last)
+    with TestClient(create_app(settings), base_url=LOCAL) as client:
+        leads = [{"id": f"L{n}", "text": f"{BAD}{n}"} for n in range(250)]
+        job_id = client.post("/v1/leads", json={"leads": leads}).json()["job_id"]
+        end = time.monotonic() + 60
+        while "回传失败" not in (job := client.get(f"/v1/jobs/{job_id}").json())["error"]:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    assert job["state"] == "failed"
+    assert "重新提交" in job["error"]
+    delivered = [result["id"] for _, body in receiver.taken for result in json.loads(body)["results"]]
+    assert delivered == [f"L{n}" for n in range(100, 4 * workflows.PASS_ROWS)]
 
 
 def test_a_dead_receiver_does_not_hold_jobs_up(tmp_path):

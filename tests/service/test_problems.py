@@ -1,0 +1,37 @@
+"""What cannot be read is told in Chinese, as far as it is known."""
+
+import pytest
+
+JSON = "application/json"
+UPLOAD = "multipart/form-data; boundary=x"
+LONG_NUMBER = b'{"text": ' + b"1" * 5000 + b"}"
+PART = b'--x\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n'
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type", "content", "words"),
+    [
+        ("/v1/screenings", JSON, LONG_NUMBER, "JSON 中的数字超出可用的范围"),
+        ("/v1/screenings", JSON, b"[" * 100_000, "JSON 的嵌套层数过多"),
+        ("/v1/screenings", JSON, '{"text": "退款"}'.encode("gb18030"), "请求内容不是 UTF-8 编码"),
+        ("/v1/screenings", JSON, b'{"text": oops}', "请求内容第 10 个字符处：不是有效的 JSON"),
+        ("/v1/jobs", "multipart/form-data", b"--x", "缺少 boundary"),
+        ("/v1/jobs", UPLOAD, b"nothing of the kind", "内容已损坏"),
+        ("/v1/jobs", UPLOAD, b"--x\r\nContent-Disposition: form-data\r\n\r\n1\r\n--x--\r\n", "没有 name"),
+        ("/v1/documents", UPLOAD, PART % (b"kind", b"", b"a" * 2**21) + b"--x--\r\n", "一个字段过长"),
+        ("/v1/documents", UPLOAD, PART % (b"kind", b"", b"ad") * 1001 + b"--x--\r\n", "字段过多"),
+        ("/v1/documents", UPLOAD, PART % (b"file", b'; filename="a"', b"ad") * 1001 + b"--x--\r\n", "文件过多"),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_told(client, path, media_type, content, words):
+    answer = client.post(path, content=content, headers={"Content-Type": media_type})
+    assert answer.status_code == 400, answer.text
+    assert words in answer.json()["detail"]
+
+
+def test_a_file_that_comes_as_text_is_told(client):
+    answer = client.post(
+        "/v1/jobs", content=PART % (b"file", b"", b"a") + b"--x--\r\n", headers={"Content-Type": UPLOAD}
+    )
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "file：应为上传的文件"
