@@ -6,12 +6,15 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from screening.artifact import ArtifactError, load_artifact
 from screening.classifier import Input
 from screening.normalise import normalise
+from screening.resources import shipped_model
 from screening.screener import Screener, TextInput
 from screening.taxonomy import load_taxonomy
+from service.cli import app
 from training.config import ConfigError, TrainConfig, read_config
 from training.corpus import read_corpus
 from training.model import TextClassifier
@@ -197,3 +200,21 @@ def test_bad_settings_are_named(tmp_path):
     path.write_text("base: x\nepochs: 0\ncolour: red\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"(?s)epochs.*colour"):
         read_config(path)
+
+
+def test_merged_weights_are_the_mean_and_can_be_packaged(run, config, tmp_path):
+    other = Training(config.model_copy(update={"seed": 8, "epochs": 1}), tmp_path / "other")
+    other.run()
+    merged = tmp_path / "merged"
+    command = ["merge", str(run.out), str(tmp_path / "other/model"), "--out", str(merged)]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    first, second, mean = (
+        TextClassifier.load(folder / "model").state_dict() for folder in (run.out, tmp_path / "other", merged)
+    )
+    for name, value in mean.items():
+        torch.testing.assert_close(value, (first[name] + second[name]) / 2)
+    assert package(merged, tmp_path / "packaged").labels == load_taxonomy().codes
+    done = CliRunner().invoke(app, ["merge", str(run.out), str(shipped_model()), "--out", str(merged)])
+    assert done.exit_code == 2
+    assert "不能合并" in done.output

@@ -166,6 +166,18 @@ def train_command(
 
 
 @_guarded
+def merge_command(
+    run: Annotated[Path, typer.Argument(help="训练的运行文件夹")],
+    others: Annotated[list[Path], typer.Argument(help="同一结构的其他模型，如该次训练的起点")],
+    out: Annotated[Path, typer.Option(help="合并后的运行文件夹，可再打包")],
+) -> None:
+    """把一次训练的模型与其他模型的权重取平均。"""
+    from training.merge import merge  # noqa: PLC0415
+
+    merge(run, others, out)
+
+
+@_guarded
 def package_command(
     run: Annotated[Path, typer.Argument(help="训练的运行文件夹")],
     target: Annotated[Path, typer.Argument(help="模型文件夹，其名称即版本号")],
@@ -268,6 +280,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command("base")(base_command)
     app.command("pretrain")(pretrain_command)
     app.command("train")(train_command)
+    app.command("merge")(merge_command)
     app.command("package")(package_command)
     app.command("evaluate")(evaluate_command)
     app.command("evaluate-documents")(evaluate_documents_command)
