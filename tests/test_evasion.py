@@ -5,7 +5,7 @@ import pytest
 
 from screening.normalise import normalise
 from training.corpus import MarkedWords, Row
-from training.evasion import Evader, evasive_twins
+from training.evasion import SIGNS, Evader, evasive_twins
 
 TEXT = "这款茶饮包治百病，药店都断货了"
 ROW = Row(
@@ -36,10 +36,16 @@ def test_the_marked_words_alone_are_hidden(evader, way):
     assert twin.labels == ROW.labels
 
 
-@pytest.mark.parametrize("way", ["符号", "空格", "表情", "零宽字符", "拆字"])
+@pytest.mark.parametrize("way", ["空格", "表情", "零宽字符", "拆字"])
 def test_the_normaliser_sees_through(evader, way):
     twin = evader.twin(ROW, way, np.random.default_rng(2))
     assert "包治百病" in normalise(twin.text).text
+
+
+def test_the_normaliser_sees_through_some_signs_and_leaves_others_to_the_model():
+    seen = {sign for sign in SIGNS if normalise(sign.join("包治百病")).text == "包治百病"}
+    assert {"*", ".", "~", "|", "♪", "…"} <= seen
+    assert "、" not in seen  # it divides honest lists
 
 
 def test_words_of_a_lawful_text_are_hidden_too(evader):
