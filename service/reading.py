@@ -202,7 +202,7 @@ class Readers:
     async def read(self, parser: Callable[[str, bytes, Limits], Result], name: str, file: BinaryIO) -> Result:
         """Run a parser, a function of a module, within the limits of the settings; raises ProblemError."""
         limits = self._limits()
-        return await self._queue(parser, name, file, limits, limits.deadline, _only)
+        return await self._queue(partial(self._run, parser, name, file, limits, limits.deadline, _only))
 
     async def read_rows(
         self,
@@ -217,20 +217,13 @@ class Readers:
         """
         limits = self._limits()
         # The parser waits while `take` keeps what came: by its own clock it would be late.
-        return await self._queue(parser, name, file, replace(limits, deadline=math.inf), limits.deadline, take)
+        timeless = replace(limits, deadline=math.inf)
+        return await self._queue(partial(self._run, parser, name, file, timeless, limits.deadline, take))
 
-    async def _queue(
-        self,
-        parser: Callable[[str, bytes, Limits], Any],
-        name: str,
-        file: BinaryIO,
-        limits: Limits,
-        deadline: float,
-        take: Callable[[Iterator[Any]], Result],
-    ) -> Result:
+    async def _queue(self, work: Callable[[], Result]) -> Result:
         if not self._places.acquire(blocking=False):
             raise ProblemError(429, "正在读取的文件过多，请稍后再试", {"Retry-After": RETRY_AFTER_S})
-        future = self._threads.submit(self._run, parser, name, file, limits, deadline, take)
+        future = self._threads.submit(work)
         future.add_done_callback(lambda _: self._places.release())
         try:
             return await asyncio.wrap_future(future)

@@ -61,14 +61,18 @@ def receiver():
     server.server_close()
 
 
-def test_results_are_delivered_signed_and_again_after_a_refusal(tmp_path, receiver):
-    settings = Settings(
-        data_folder=tmp_path,
+def delivering(folder, receiver):
+    return Settings(
+        data_folder=folder,
         auth="off",
         threads=2,
         webhook_url=f"http://127.0.0.1:{receiver.server_port}/results",
         webhook_secret=SECRET,
     )
+
+
+def test_results_are_delivered_signed_and_again_after_a_refusal(tmp_path, receiver):
+    settings = delivering(tmp_path, receiver)
     with TestClient(create_app(settings), base_url=LOCAL) as client:
         leads = [{"id": f"L{n}", "text": BAD, "kind": "clause"} for n in range(3)]
         client.post("/v1/leads", json={"leads": leads})
@@ -86,13 +90,7 @@ def test_results_are_delivered_signed_and_again_after_a_refusal(tmp_path, receiv
 
 def test_what_can_be_delivered_is_whatever_else_fails(tmp_path, receiver, monkeypatch):
     receiver.tries = 2
-    settings = Settings(
-        data_folder=tmp_path,
-        auth="off",
-        threads=2,
-        webhook_url=f"http://127.0.0.1:{receiver.server_port}/results",
-        webhook_secret=SECRET,
-    )
+    settings = delivering(tmp_path, receiver)
     calls = []
 
     def refused_at_first(job_id, page, deliver=workflows._deliver):
