@@ -9,8 +9,16 @@ from hypothesis import strategies as st
 
 from screening.evidence import evidence_spans
 from screening.resources import shipped_model
-from screening.results import Verdict
-from screening.screener import DOCUMENT_PIECES, MAX_CHARS, Screener, TextError, TextInput, violation_score
+from screening.results import Evidence, Verdict
+from screening.screener import (
+    DOCUMENT_PIECES,
+    MAX_CHARS,
+    Judgement,
+    Screener,
+    TextError,
+    TextInput,
+    violation_score,
+)
 from tests.conftest import FILLER, ROOT
 
 
@@ -173,3 +181,36 @@ def test_a_long_text_is_judged_more_strictly_however_it_came(screener, by_segmen
     assert all(finding.probability >= finding.threshold > usual[finding.label] for finding in long.findings)
     kept = {own.label for own in (*long.findings, *long.review)}
     assert {finding.label for finding in short.findings} <= kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufdfa" * 60,
+        "".join(f"{mark}{'甲方乙方' * 24}如下：\n" for mark in ("第一条 ", "一、", "（一）", "1、", "（1）"))
+        + "①概不退款。",
+    ],
+)
+def test_what_grows_when_it_is_made_plain_or_has_long_lead_ins_is_still_read_whole(screener, text):
+    pieces = screener.cut(TextInput(text, "clause", by_segment=True))
+    assert pieces
+    assert all(screener.classifier.holds(piece.input) for piece in pieces)
+    assert max(piece.end for piece in pieces) == len(text)
+
+
+def test_the_words_of_a_finding_come_from_pieces_that_reach_its_threshold(screener):
+    item = TextInput("概不退款。\n周一休息。", "clause", by_segment=True)
+    pieces = screener.cut(item)
+    decision = screener.artifact.decisions[0]
+    sure, doubtful = decision.threshold + 0.01, decision.review_threshold + 0.01
+
+    def judged(probability, start, end):
+        probabilities = np.zeros(len(screener.artifact.decisions), dtype=np.float32)
+        probabilities[0] = probability
+        words = Evidence(start=start, end=end, text=item.text[start:end], weight=1)
+        return Judgement(probabilities, {0: [words]})
+
+    result = screener.gather(item, pieces, [judged(sure, 0, 4), judged(doubtful, 6, 10)])
+    assert [own.text for own in result.findings[0].evidence] == ["概不退款"]
+    result = screener.gather(item, pieces, [judged(doubtful, 0, 4), judged(doubtful, 6, 10)])
+    assert [own.text for own in result.review[0].evidence] == ["概不退款", "周一休息"]
