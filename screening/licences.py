@@ -9,17 +9,15 @@ those of the issuing rules: GB 32100 (credit codes), 食品经营许可和备案
 """
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict
 from stdnum.cn import ric, uscc
 from stdnum.exceptions import InvalidComponent
 
-from screening.normalise import HIDDEN, MAX_CHARACTERS, Normalised
+from screening.normalise import Normalised, compatible, map_characters
 from screening.taxonomy import InspectionRow
 
 PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼新"
@@ -205,16 +203,9 @@ FORMS = (
 )
 
 
-@lru_cache(MAX_CHARACTERS)
-def _capital(character: str) -> str:
-    return "" if HIDDEN.match(character) else unicodedata.normalize("NFKC", character).upper()
-
-
 def _plain(text: str) -> Normalised:
     """Return a text in compatibility forms and capitals, without hidden characters."""
-    characters = [_capital(character) for character in text]
-    places = [place for place, new in enumerate(characters) for _ in new]
-    return Normalised("".join(characters), tuple(places), tuple(place + 1 for place in places))
+    return map_characters(Normalised.unchanged(text), lambda character: compatible(character).upper())
 
 
 def _is_identity_card(number: str) -> bool:

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import Self
 
 import yaml
 from opencc import OpenCC
@@ -37,6 +38,11 @@ class Normalised:
     starts: tuple[int, ...]
     ends: tuple[int, ...]
 
+    @classmethod
+    def unchanged(cls, text: str) -> Self:
+        """Return a text as it is."""
+        return cls(text, tuple(range(len(text))), tuple(range(1, len(text) + 1)))
+
     def original_span(self, start: int, end: int) -> tuple[int, int]:
         """Return the span of the original text that the normalised span start:end (not empty) comes from."""
         return self.starts[start], self.ends[end - 1]
@@ -60,11 +66,11 @@ class Normalised:
         return (inside[0], inside[-1] + 1) if inside else (0, 0)
 
 
-def _map_characters(source: Normalised, change: Callable[[str], str]) -> Normalised:
+def map_characters(source: Normalised, change: Callable[[str], str]) -> Normalised:
     """Replace each character by none, one or several."""
     characters = [change(character) for character in source.text]
     text = "".join(characters)
-    if text == source.text or all(len(new) == 1 for new in characters):
+    if all(len(new) == 1 for new in characters):
         return Normalised(text, source.starts, source.ends)
     starts: list[int] = []
     ends: list[int] = []
@@ -136,11 +142,11 @@ def _simplify(source: Normalised) -> Normalised:
     simple = _converter().convert(source.text)
     if len(simple) == len(source.text):  # phrases are converted in context, nearly always one for one
         return Normalised(simple, source.starts, source.ends)
-    return _map_characters(source, _simple)
+    return map_characters(source, _simple)
 
 
 @lru_cache(MAX_CHARACTERS)
-def _compatible(character: str) -> str:
+def compatible(character: str) -> str:
     """Return a character's compatibility form, nothing for a hidden one."""
     return "" if HIDDEN.match(character) else unicodedata.normalize("NFKC", character)
 
@@ -152,13 +158,12 @@ def normalise(text: str) -> Normalised:
     """
     characters, words, pattern = _evasions()
     whole, parts = _split_characters()
-    result = Normalised(text, tuple(range(len(text))), tuple(range(1, len(text) + 1)))
-    result = _map_characters(result, _compatible)
+    result = map_characters(Normalised.unchanged(text), compatible)
     result = _substitute(result, WHITE, lambda _: " ")
     result = _simplify(result)
     result = _substitute(result, WEDGE, lambda _: "")
     result = _substitute(result, SPACED, lambda match: match[0].replace(match[1], ""))
     result = _substitute(result, BRACKETED, lambda match: match[0][1::3])
     result = _substitute(result, parts, lambda match: whole[match[0]])
-    result = _map_characters(result, lambda c: characters.get(c, c))
+    result = map_characters(result, lambda c: characters.get(c, c))
     return _substitute(result, pattern, lambda match: words[match[0].lower().replace(" ", "")])
