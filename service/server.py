@@ -6,6 +6,8 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 import structlog
@@ -42,12 +44,16 @@ def _leave(status: int) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Says on /readyz that it stops for a while before it closes its port, so that callers turn to another machine."""
+    """Says on /readyz that it stops for a while before it closes its port, so that callers turn to another machine.
+
+    `model_died` tells whether that is why it stopped.
+    """
 
     def __init__(self, config: uvicorn.Config, app: FastAPI, drain: float) -> None:
         super().__init__(config)
         self._app = app
         self._drain = drain
+        self.model_died = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and leave what is there from then on out of garbage collection, which would hold answers up."""
@@ -55,20 +61,42 @@ class _Server(uvicorn.Server):
         gc.collect()
         gc.freeze()
 
+    @property
+    def _runtime(self) -> Runtime | None:
+        return getattr(self._app.state, "runtime", None)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Stop where the model has died, too: whoever watches over the process starts it anew."""
+        runtime = self._runtime
+        if runtime and not runtime.stopping and not runtime.worker.alive:
+            log.error("the model has died")
+            self.model_died = True
+            self._stop_later(runtime, self._leave_loop)
+        return await super().on_tick(counter)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Turn readiness false and stop a little later; at once where told a second time."""
-        runtime: Runtime | None = getattr(self._app.state, "runtime", None)
-        if runtime is None or runtime.stopping:
-            super().handle_exit(sig, frame)
-            return
+        leave = partial(super().handle_exit, sig, frame)
+        if (runtime := self._runtime) is None or runtime.stopping:
+            leave()
+        else:
+            self._stop_later(runtime, leave)
+
+    def _leave_loop(self) -> None:
+        self.should_exit = True
+
+    def _stop_later(self, runtime: Runtime, leave: Callable[[], None]) -> None:
         runtime.stopping = True
-        timer = threading.Timer(self._drain, super().handle_exit, (sig, frame))
+        timer = threading.Timer(self._drain, leave)
         timer.daemon = True
         timer.start()
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; raises SettingsError before anything starts."""
+    """Serve until SIGTERM or SIGINT; where the model dies first, the process ends with MODEL_DIED.
+
+    Raises SettingsError before anything starts.
+    """
     app = create_app(settings)
     sys.setswitchinterval(SWITCH_S)
     set_up_logs(settings.log_format)
@@ -92,7 +120,7 @@ def serve(settings: Settings) -> None:
         signal.signal(number, lambda *_: None)
     server.run()
     if server.started:
-        _leave(0)
+        _leave(MODEL_DIED if server.model_died else 0)
     raise typer.Exit(START_FAILED)
 
 

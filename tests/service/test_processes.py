@@ -187,7 +187,10 @@ app()
 
 def test_a_dead_worker_turns_readiness_false_and_requests_fail_at_once(tmp_path):
     port = free_port()
-    with service(tmp_path, port, DIES), httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+    with (
+        service(tmp_path, port, DIES) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+    ):
         start = time.monotonic()
         assert client.post("/v1/screenings", json={"text": "终止"}).status_code == 503
         while client.get("/readyz").status_code == 200:
@@ -195,12 +198,13 @@ def test_a_dead_worker_turns_readiness_false_and_requests_fail_at_once(tmp_path)
         assert "推理" in client.get("/readyz").json()["detail"]
         assert client.get("/healthz").status_code == 200
         assert client.post("/v1/screenings", json={"text": "你好"}).status_code == 503
+        assert process.wait(15) == MODEL_DIED  # whoever watches over it starts it anew
 
 
 def test_chunks_of_a_process_whose_model_has_died_go_to_others(tmp_path, postgresql):
     address = new_database(postgresql, "dying")
     port, other = free_port(), free_port()
-    with service(tmp_path / "a", port, DIES, MINGJIAN_DATABASE_URL=address):
+    with service(tmp_path / "a", port, DIES, MINGJIAN_DATABASE_URL=address) as process:
         content = "\n".join(json.dumps({"id": f"n{n}", "text": f"终止服务的，概不退款。编号{n}"}) for n in range(100))
         file = {"file": ("a.jsonl", content.encode())}
         job_id = httpx.post(f"http://127.0.0.1:{port}/v1/jobs", files=file, timeout=30).json()["id"]
@@ -213,7 +217,7 @@ def test_chunks_of_a_process_whose_model_has_died_go_to_others(tmp_path, postgre
             check=False,
         )
         assert worker.returncode == MODEL_DIED, worker.stderr
-        assert httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5).status_code == 200
+        assert process.wait(15) == MODEL_DIED
         with service(tmp_path / "c", other, MINGJIAN_DATABASE_URL=address):
             wait_until(other, job_id, 100, 90)
             check_results(other, job_id, 100)

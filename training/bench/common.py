@@ -5,8 +5,11 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+import onnxruntime as ort
 
 from screening.classifier import BATCH_TOKENS, Classifier, Input, length_sorted_batches
 from screening.normalise import normalise
@@ -14,6 +17,8 @@ from training.corpus import Row, read_corpus
 
 THREADS = 2
 ROUNDS = 5
+# What suits such a session best.
+SHARED_BATCH_TOKENS = 1024
 
 
 def sample_rows(texts: int) -> list[Row]:
@@ -49,14 +54,30 @@ def medians(work: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict
 
 
 def raw_session(classifier: Classifier, inputs: list[Input]) -> Callable[[], None]:
-    """Return the session's work alone: the same batches, made beforehand."""
+    """Return the work of the classifier's session alone: the same batches, made beforehand, on as many threads."""
     encodings = classifier.encode(inputs)
     batches = length_sorted_batches([len(encoding.ids) for encoding in encodings], BATCH_TOKENS)
+    feeds = [classifier.feed([encodings[i] for i in batch]) for batch in batches[::-1]]
+    threads = ThreadPoolExecutor(THREADS)
+
+    def work() -> None:
+        list(threads.map(lambda feed: classifier.session.run(["logits", "contributions"], feed), feeds))
+
+    return work
+
+
+def shared_session(network: Path, classifier: Classifier, inputs: list[Input]) -> Callable[[], None]:
+    """Return the work of a session as it is by default, all threads on one batch after another, on larger batches."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = THREADS
+    session = ort.InferenceSession(str(network), options, providers=["CPUExecutionProvider"])
+    encodings = classifier.encode(inputs)
+    batches = length_sorted_batches([len(encoding.ids) for encoding in encodings], SHARED_BATCH_TOKENS)
     feeds = [classifier.feed([encodings[i] for i in batch]) for batch in batches]
 
     def work() -> None:
         for feed in feeds:
-            classifier.session.run(["logits", "contributions"], feed)
+            session.run(["logits", "contributions"], feed)
 
     return work
 

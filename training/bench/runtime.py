@@ -3,7 +3,6 @@
 The transformers pipeline runs an encoder of twelve layers with the shipped tokenizer: its speed depends on shape alone.
 """
 
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -13,29 +12,34 @@ from typing import Any
 
 from transformers import AutoModelForSequenceClassification
 
-from screening.artifact import TOKENIZER
+from screening.artifact import NETWORK, TOKENIZER
 from screening.classifier import Classifier, Input
 from screening.screener import Screener, TextInput
-from training.bench.common import THREADS, inputs_of, medians, raw_session, sample_rows, seconds
+from training.bench.common import THREADS, inputs_of, medians, raw_session, sample_rows, shared_session
 from training.bench.pipelines import encoder_config, text_pipeline
 from training.model import TextClassifier
 from training.network import write_network
 
 TEXTS = 256
-# Of 40 characters.
-SHORT_TEXT = "这款茶饮连喝三个月血糖血压都稳定下来了，老顾客都说好，今天下单买二送一包邮到家哦"
-SHORT_RUNS = 60
 TEACHER_LAYERS = 12
-LOAD_CODE = """
-import time
+# Runs in a process that has loaded nothing else. The short text is one of 40 characters.
+ALONE_CODE = """
+import statistics, time
 start = time.perf_counter()
 from screening import Screener
 screener = Screener.load(threads=2)
 loaded = time.perf_counter() - start
 from screening.screener import TextInput
+short = TextInput("这款茶饮连喝三个月血糖血压都稳定下来了，老顾客都说好，今天下单买二送一包邮到家哦", "ad", "普通食品")
+times = []
+for _ in range(120):
+    start = time.perf_counter()
+    screener.screen([short])
+    times.append(time.perf_counter() - start)
 screener.screen([TextInput("最终解释权归本店所有" * n, "clause") for n in range(1, 25)] * 3)
 lines = open("/proc/self/status").read().splitlines()
-print(loaded, next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024)
+memory = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+print(loaded, statistics.median(times) * 1000, memory)
 """
 
 
@@ -63,21 +67,21 @@ def bench_runtime() -> dict[str, Any]:
             {
                 "runtime": lambda: screener.screen(items),
                 "raw_int8": raw_session(small, inputs),
+                "shared_int8": shared_session(folder / NETWORK, small, inputs),
                 "raw_fp32": raw_session(full, inputs),
                 "pipeline": _teacher(folder, inputs),
             }
         )
-    short = TextInput(SHORT_TEXT, "ad", "普通食品")
-    single = statistics.median(seconds(lambda: screener.screen([short])) for _ in range(SHORT_RUNS))
-    done = subprocess.run([sys.executable, "-c", LOAD_CODE], check=True, capture_output=True, text=True)  # noqa: S603
-    load, memory = map(float, done.stdout.split())
+    done = subprocess.run([sys.executable, "-c", ALONE_CODE], check=True, capture_output=True, text=True)  # noqa: S603
+    load, short, memory = map(float, done.stdout.split())
     return {
         "texts": len(inputs),
         "texts_per_s": {name: round(len(inputs) / value, 1) for name, value in median.items()},
         "runtime_to_raw": round(median["raw_int8"] / median["runtime"], 3),
+        "runtime_to_shared": round(median["shared_int8"] / median["runtime"], 3),
         "int8_to_fp32": round(median["raw_fp32"] / median["raw_int8"], 2),
         "runtime_to_pipeline": round(median["pipeline"] / median["runtime"], 2),
-        "one_text_ms": round(single * 1000, 2),
+        "one_text_ms": round(short, 2),
         "load_s": round(load, 2),
         "memory_mb": round(memory),
     }
