@@ -53,6 +53,22 @@ def _keep(runtime: Runtime, results: Mapping[str, tuple[TextInput, Screening]]) 
         keep_answers(session, results)
 
 
+async def screen_parts(runtime: Runtime, items: Sequence[TextInput]) -> list[Screening]:
+    """Screen parts of a document and keep their answers; raises TextError where one cannot be read."""
+    digests = [digest(item, runtime.model_version) for item in items]
+    kept = await runtime.database_call(_kept, runtime, digests)
+    KEPT.inc(sum(key in kept for key in digests))
+    new = {key: item for key, item in zip(digests, items, strict=True) if key not in kept}
+    results = {key: result for key, (_, result) in kept.items()}
+    if new:
+        for key, outcome in zip(new, await run_worker(runtime, list(new.values())), strict=True):
+            if not isinstance(outcome, Screening):
+                raise outcome
+            results[key] = outcome
+        await runtime.database_call(_keep, runtime, {key: (item, results[key]) for key, item in new.items()})
+    return [results[key] for key in digests]
+
+
 async def screen_requests(
     runtime: Runtime, actor: str, requests: Sequence[ScreeningRequest]
 ) -> list[ScreeningAnswer | TextError]:

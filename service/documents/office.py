@@ -8,6 +8,8 @@ from typing import Any
 import docx
 import openpyxl
 from docx.document import Document as WordDocument
+from docx.opc.constants import RELATIONSHIP_TYPE
+from docx.oxml import parse_xml
 from docx.oxml.ns import qn
 from docx.parts.story import StoryPart
 
@@ -24,6 +26,9 @@ CHARACTERS = {TEXT, *(qn(f"w:{name}") for name in ("tab", "ptab", "br", "cr", "n
 LEFT_OUT = {qn(f"w:{name}") for name in ("pPr", "del", "moveFrom", "rt")}
 ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
 MARGINS = (qn("w:headerReference"), qn("w:footerReference"))
+NOTES = (RELATIONSHIP_TYPE.FOOTNOTES, RELATIONSHIP_TYPE.ENDNOTES)
+# What a note is, where it is none: the line above the notes, and the like.
+NOTE_TYPE = qn("w:type")
 
 
 def _form(alternatives: Iterable[Any]) -> Iterable[Any]:
@@ -69,13 +74,22 @@ def _margin_lines(document: WordDocument) -> Iterator[str]:
     yield from dict.fromkeys(line for part in parts if isinstance(part, StoryPart) for line in _lines(part.element))
 
 
+def _note_lines(document: WordDocument) -> Iterator[str]:
+    """Yield the lines of footnotes and endnotes."""
+    for relation in document.part.rels.values():
+        if relation.reltype in NOTES and not relation.is_external:
+            for note in parse_xml(relation.target_part.blob):
+                if note.get(NOTE_TYPE) is None:
+                    yield from _lines(note)
+
+
 def _heading_styles(document: WordDocument) -> set[str]:
     """Return the ids of the styles of headings; python-docx takes a millisecond to look up that of one paragraph."""
     return {own.style_id for own in document.styles if (own.name or "").lower().startswith(HEADING_STYLES)}
 
 
 def _blocks(document: WordDocument) -> Iterator[Block]:
-    """Yield the body in order, then headers and footers, which would part what they stand between."""
+    """Yield the body in order, then notes, headers and footers, which would part what they stand between."""
     heading_styles = _heading_styles(document)
     for number, part in enumerate(_nearest(document.element.body, {PARAGRAPH, TABLE}), 1):
         if part.tag == TABLE:
@@ -86,12 +100,12 @@ def _blocks(document: WordDocument) -> Iterator[Block]:
                 yield Block(text, part.style in heading_styles, paragraph=number)
         for line in filter(None, lines):
             yield Block(line, paragraph=number)
-    for line in _margin_lines(document):
+    for line in (*_note_lines(document), *_margin_lines(document)):
         yield Block(line)
 
 
 def parse_docx(name: str, data: bytes, limits: Limits) -> Document:
-    """Read paragraphs and table rows in order, with the text boxes in them, then headers and footers."""
+    """Read paragraphs and table rows in order, with the text boxes in them, then notes, headers and footers."""
     check_office_file(data, limits)
     try:
         return Document(name, within(_blocks(docx.Document(io.BytesIO(data))), limits))

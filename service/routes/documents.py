@@ -18,7 +18,7 @@ from service.reports.word import word_report
 from service.runtime import Runtime, database_faults, runtime_of
 from service.schemas.common import Id, Printable
 from service.schemas.documents import DocumentAnswer
-from service.screen import run_worker
+from service.screen import screen_parts
 from service.security import MayScreen
 from service.storage.audit import note
 from service.storage.documents import find_document, keep_document
@@ -46,10 +46,7 @@ async def screen_document(
     document = await runtime.readers.read(parse_document, file.filename or "", file.file)
     results: list[Screening] = []
     for items in passes(inputs(document, None if kind == "auto" else kind, category)):
-        for outcome in await run_worker(runtime, items):
-            if not isinstance(outcome, Screening):
-                raise outcome
-            results.append(outcome)
+        results += await screen_parts(runtime, items)
     answer = await run_in_threadpool(document_answer, document, results)
 
     def keep() -> DocumentAnswer:

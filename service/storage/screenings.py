@@ -48,8 +48,8 @@ class Filter:
 
 
 def digest(item: TextInput, model_version: str) -> str:
-    """Return what an answer is kept under: the hash of text, context and model."""
-    parts = (item.text, item.kind or "", item.category, model_version)
+    """Return what an answer is kept under: the hash of text, context and model, and of how it was read."""
+    parts = [item.text, item.kind or "", item.category, model_version, *(["by segment"] if item.by_segment else [])]
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 

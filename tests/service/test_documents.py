@@ -11,6 +11,9 @@ import docx
 import openpyxl
 import pypdfium2
 import pytest
+from docx.opc.constants import RELATIONSHIP_TYPE
+from docx.opc.packuri import PackURI
+from docx.opc.part import Part
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 from openpyxl.cell.rich_text import CellRichText, TextBlock
@@ -107,6 +110,12 @@ WRAPPED = f"""
       <w:p/></w:tc></w:tr></w:sdtContent></w:sdt></w:tbl>
 </w:body>
 """
+NOTES = f"""
+<w:{{kind}}s {nsdecls("w")}>
+  <w:{{kind}} w:type="separator" w:id="0"><w:p><w:r><w:t>线</w:t></w:r></w:p></w:{{kind}}>
+  <w:{{kind}} w:id="1"><w:p><w:r><w:t>{{kind}}注</w:t></w:r></w:p></w:{{kind}}>
+</w:{{kind}}s>
+"""
 
 
 def test_all_text_of_a_word_file_is_read_once():
@@ -118,6 +127,10 @@ def test_all_text_of_a_word_file_is_read_once():
         section.header.is_linked_to_previous = section.footer.is_linked_to_previous = False
         section.header.paragraphs[0].text, section.footer.paragraphs[0].text = "页眉", "页脚"
     document.add_paragraph("末段")
+    for kind in ("footnote", "endnote"):
+        name, content = PackURI(f"/word/{kind}s.xml"), NOTES.format(kind=kind).encode()
+        part = Part(name, "application/xml", content, document.part.package)
+        document.part.relate_to(part, getattr(RELATIONSHIP_TYPE, f"{kind.upper()}S"))
     buffer = io.BytesIO()
     document.save(buffer)
     blocks = parse_document("a.docx", buffer.getvalue(), Limits()).blocks
@@ -129,10 +142,21 @@ def test_all_text_of_a_word_file_is_read_once():
         ("文本框", 4),
         ("格一　格二\n内一　内二", 5),
         ("末段", 7),  # after the paragraph that ends the section
+        ("footnote注", None),
+        ("endnote注", None),
         ("页眉", None),
         ("页脚", None),
     ]
     assert [block.text for block in blocks if block.is_heading] == ["标题"]
+
+
+def test_what_was_screened_before_is_answered_from_what_is_kept(client, monkeypatch):
+    content = word_file(CLAUSES)
+    first = send(client, "a.docx", content, kind="clause").json()
+    monkeypatch.setattr(client.app.state.runtime.worker, "submit", None)
+    second = send(client, "b.docx", content, kind="clause").json()
+    assert second["segments"] == first["segments"] and second["id"] != first["id"]
+    assert any(own["findings"] for own in first["segments"])
 
 
 def workbook(**sheets):
