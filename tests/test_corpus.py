@@ -53,6 +53,7 @@ def row(**changes):
     [
         (["{"], "第 1 行：不是有效的 JSON"),
         ([row(labels=["clause_x"])], "未知标签 clause_x"),
+        ([row(source="clause_forced_deal")], "不应为标签 clause_forced_deal"),
         (["5"], "第 1 行：应为 JSON 对象"),
         ([row(kind="poster")], "kind：取值无效，可选 ad、clause、product"),
         ([row(text="")], "text：不能为空"),

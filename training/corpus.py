@@ -77,6 +77,8 @@ class Row(BaseModel):
                 raise ValueError(f"未知标签 {code}")
         if both := set(self.labels) & set(self.unclear):
             raise ValueError(f"标签同时列为确定和存疑：{'、'.join(sorted(both))}")
+        if self.source in taxonomy:
+            raise ValueError(f"source 应为 authored 或网页地址，不应为标签 {self.source}")
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("标签重复")
         for span in self.spans:
