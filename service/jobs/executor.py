@@ -13,6 +13,7 @@ from uuid import uuid4
 import structlog
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 
+from service.jobs.clock import add_clock
 from service.jobs.context import set_runtime
 from service.jobs.workflows import CHUNK_QUEUE, DELIVERY_QUEUE, JOB_QUEUE, run_job
 from service.runtime import Runtime
@@ -49,6 +50,7 @@ class JobExecutor:
     def start(self) -> None:
         """Take up work: what this process's forerunner left, what dead ones left, and what never began."""
         set_runtime(self._runtime)
+        add_clock()
         config: DBOSConfig = {
             "name": "mingjian",
             "system_database_url": self._runtime.settings.job_database(),

@@ -6,6 +6,7 @@ import time
 import pytest
 from sqlalchemy import text
 
+from service.jobs.clock import add_clock
 from service.problems import ProblemError
 from service.runtime import Runtime
 from service.settings import Settings
@@ -21,6 +22,14 @@ def test_a_connection_in_use_is_closed_once_it_is_let_go_of(settings):
         assert session.scalar(text("SELECT 1")) == 1
     with pytest.raises(Exception, match="closed"):
         held.execute("SELECT 1")
+
+
+def test_sqlite_has_the_clock_that_the_job_library_asks_for(tmp_path):
+    add_clock()
+    database = Database(f"sqlite:///{tmp_path / 'jobs.sqlite'}")
+    with database.session() as session:
+        assert session.scalar(text("SELECT unixepoch('subsec')")) == pytest.approx(time.time(), abs=5)
+    database.close()
 
 
 def test_postgresql_waits_for_nothing_without_end(postgresql):
