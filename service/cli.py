@@ -1,7 +1,8 @@
 """The command `mingjian`: screening, and the commands that make and judge a model."""
 
+import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 from rich.table import Table
 from sqlalchemy.orm import Session
 
@@ -18,7 +19,7 @@ from screening.screener import Screener, TextInput
 from screening.taxonomy import Kind
 from screening.textfile import decode, read_text_file
 from service.documents.parse import PARSERS
-from service.records import Failure, read_records
+from service.records import Failure, Record, read_records
 from service.settings import Settings, load_settings
 from service.storage.database import Database
 from service.storage.keys import Scope, create_key, list_keys, revoke_key
@@ -26,18 +27,31 @@ from service.terminal import errors_told, messages, show
 from training.cli import add_commands
 
 FOUND = 1
-CHUNK = 256
+# What is screened at once: of long texts fewer, as a character takes about a kilobyte while it is.
+CHUNK_ROWS = 256
+CHUNK_CHARS = 50_000
 RECORDS = (".jsonl", ".csv", ".xlsx", ".parquet", ".zip")
 # What looks like a file's name is not screened as a text.
 FILE_SUFFIXES = {*RECORDS, *PARSERS, ".doc", ".xls"}
 MAX_NAME = 200
 
-app = typer.Typer(name="mingjian", help="明鉴：识别广告、格式条款和商品信息中的违法线索。", no_args_is_help=True)
+app = typer.Typer(name="mingjian", no_args_is_help=True)
 keys = typer.Typer(help="管理接口密钥。", no_args_is_help=True)
 config = typer.Typer(help="查看设置。", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(config, name="config")
 add_commands(app)
+
+
+@app.callback()
+def _set_up() -> None:
+    """明鉴：识别广告、格式条款和商品信息中的违法线索。"""
+    # What goes to a file or a program is UTF-8 wherever this runs; a terminal shows what it can.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        if sys.stdout.isatty():
+            sys.stdout.reconfigure(errors="replace")
+        else:
+            sys.stdout.reconfigure(encoding="utf-8")
 
 
 @contextmanager
@@ -69,6 +83,20 @@ def _file_of(source: str) -> Path | None:
     return path
 
 
+def _chunks(records: Sequence[Record | Failure]) -> list[list[Record | Failure]]:
+    """Return the rows in the parts that are screened at once."""
+    chunks: list[list[Record | Failure]] = []
+    chars = 0
+    for record in records:
+        size = 0 if isinstance(record, Failure) else len(record.item.text)
+        if not chunks or len(chunks[-1]) == CHUNK_ROWS or chars + size > CHUNK_CHARS:
+            chunks.append([])
+            chars = 0
+        chunks[-1].append(record)
+        chars += size
+    return chunks
+
+
 def _screen_records(screener: Screener, path: Path, kind: Kind | None, category: str) -> bool:
     """Screen each row of a file of texts and print one JSON object per row; tell whether anything was found.
 
@@ -76,18 +104,19 @@ def _screen_records(screener: Screener, path: Path, kind: Kind | None, category:
     """
     records = list(read_records(path))
     found = False
-    chunks = [records[i : i + CHUNK] for i in range(0, len(records), CHUNK)]
-    for chunk in track(chunks, description="筛查", console=messages, disable=not messages.is_terminal):
-        items = [record.item for record in chunk if not isinstance(record, Failure)]
-        hinted = [replace(item, kind=item.kind or kind, category=item.category or category) for item in items]
-        results = iter(screener.screen(hinted))
-        for record in chunk:
-            if isinstance(record, Failure):
-                print(record.to_json())
-                continue
-            result = next(results)
-            found = found or bool(result.findings)
-            print(record.to_json(result))
+    # The bar would take what is printed for its own console, which is that of messages.
+    with Progress(console=messages, disable=not messages.is_terminal, redirect_stdout=False) as progress:
+        for chunk in progress.track(_chunks(records), description="筛查"):
+            items = [record.item for record in chunk if not isinstance(record, Failure)]
+            hinted = [replace(item, kind=item.kind or kind, category=item.category or category) for item in items]
+            results = iter(screener.screen(hinted))
+            for record in chunk:
+                if isinstance(record, Failure):
+                    print(record.to_json())
+                    continue
+                result = next(results)
+                found = found or bool(result.findings)
+                print(record.to_json(result))
     if all(isinstance(record, Failure) for record in records):
         raise MingjianError(f"文件中没有可以筛查的文本：{path}")
     return found

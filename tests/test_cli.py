@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import pty
 import re
 import subprocess
 import sys
@@ -44,6 +46,34 @@ def test_standard_input_and_txt_files(tmp_path):
     for done in (screen("-", "--json", "--kind", "ad", input=BAD), screen(path, "--json", "--kind", "ad")):
         assert done.exit_code == 1
         assert json.loads(done.stdout)["findings"][0]["label"].startswith("ad_")
+
+
+def command(*arguments, **options):
+    """The command in a process of its own, its output as bytes."""
+    code = [sys.executable, "-c", "from service.cli import app; app()", *map(str, arguments)]
+    return subprocess.run(code, cwd=ROOT, stdout=subprocess.PIPE, check=False, timeout=60, **options)
+
+
+def test_results_go_to_their_file_while_a_terminal_shows_the_progress(tmp_path):
+    path = tmp_path / "in.jsonl"
+    path.write_text("\n".join(json.dumps({"id": f"甲{n}", "text": f"{GOOD}{n}"}) for n in range(260)))
+    terminal, other = pty.openpty()
+    done = command("screen", "--json", path, stderr=other)
+    os.close(other)
+    shown = os.read(terminal, 100_000).decode()
+    os.close(terminal)
+    assert [json.loads(line)["id"] for line in done.stdout.decode().splitlines()] == [f"甲{n}" for n in range(260)]
+    assert "筛查" in shown
+    assert "甲0" not in shown
+
+
+def test_results_are_utf_8_whatever_the_machine_prefers(tmp_path):
+    path = tmp_path / "in.jsonl"
+    path.write_text(json.dumps({"id": "😀", "text": f"😀{BAD}", "kind": "ad", "category": "普通食品"}))
+    for arguments in (["--json", path], ["--kind", "ad", "--category", "普通食品", f"😀{BAD}"]):
+        done = command("screen", *arguments, env={**os.environ, "PYTHONIOENCODING": "gbk"})
+        assert done.returncode == 1
+        assert "😀" in done.stdout.decode()
 
 
 def test_rows_are_answered_one_by_one_and_bad_ones_do_not_stop_the_rest(tmp_path):
