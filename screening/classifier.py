@@ -18,6 +18,8 @@ from screening.wide import WideModel, WideReading
 BATCH_TOKENS = 512
 BATCH_OVERHEAD = 32
 CATEGORY_CHARS = 40
+# Each batch that is read takes some 10 MB of memory.
+MOST_THREADS = 8
 # At most, that mark where context and text begin and end; no other token stands for less than a character.
 MARKER_TOKENS = 8
 
@@ -133,18 +135,24 @@ def pad_id(tokenizer: Tokenizer) -> int:
     raise ValueError("the tokenizer has no padding token")
 
 
+def _cores() -> int:
+    """Return how many cores this process may use, up to MOST_THREADS."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_THREADS)
+
+
 class Classifier:
     """The network in one ONNX Runtime session, and the wide part beside it where there is one.
 
     The session reads a batch on one thread, and as many batches at a time as there are `threads` (0: one for each
-    core): two cores get a fifth more done than when they share each batch, and one text takes no longer.
+    core, up to MOST_THREADS): two cores get more done than when they share each batch, and one text takes no longer.
     """
 
     def __init__(
         self, network: Path, tokenizer: Path, max_tokens: int, threads: int = 0, wide: WideModel | None = None
     ) -> None:
         self._wide = wide
-        self._threads = ThreadPoolExecutor(threads or os.cpu_count() or 1, "network")
+        self._threads = ThreadPoolExecutor(threads or _cores(), "network")
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         self.session = ort.InferenceSession(str(network), options, providers=["CPUExecutionProvider"])
