@@ -142,6 +142,8 @@ _GAP = f"{_DIVIDER}?"
 # Those of credit codes.
 _LETTERS = "A-HJ-NPQRTUWXY"
 _SEPARATOR = r"[\s:]*"
+# Blanks follow the sign alone: two runs of blanks side by side are tried in every division, which takes quadratic time.
+_ORDINAL = r"(?:第\s*)?"
 
 
 def _digits(count: int, characters: str = "0-9") -> str:
@@ -171,7 +173,7 @@ FORMS = (
     _form(
         LicenceType.HEALTH_FOOD,
         rf"(?P<number>国食健[注字]\s*[GJ]{_GAP}(?P<year>{_digits(4)}){_GAP}{_digits(4)}|食健备\s*[GJ]{_GAP}{_digits(12)}|"
-        r"卫[食进]食?健字[\s(〔\[]*[0-9]{4}[\s)〕\]]*第?\s*[0-9]{3,4}\s*号)(?![0-9])",
+        rf"卫[食进]食?健字[\s(〔\[]*[0-9]{{4}}[\s)〕\]]*{_ORDINAL}[0-9]{{3,4}}\s*号)(?![0-9])",
         lambda parts: _year_of(parts) if parts["year"] else "",
     ),
     _form(
@@ -188,13 +190,13 @@ FORMS = (
     ),
     _form(
         LicenceType.AD_REVIEW,
-        rf"(?P<number>[国{PROVINCES}]?(?:药|械|食健|特食)广审\s*[(〔【\[]\s*[文视声]\s*[)〕】\]]\s*第?\s*"
+        rf"(?P<number>[国{PROVINCES}]?(?:药|械|食健|特食)广审\s*[(〔【\[]\s*[文视声]\s*[)〕】\]]\s*{_ORDINAL}"
         rf"[0-9]{{6,10}}(?:\s*-\s*[0-9]{{3,6}})?(?:\s*号)?)",
         _no_fault,
     ),
     _form(
         LicenceType.MEDICAL_AD,
-        rf"(?P<number>[{PROVINCES}][\u4e00-\u9fff]{{0,3}}医广\s*[(〔【\[]\s*(?P<year>[0-9]{{4}})\s*[)〕】\]]\s*第?\s*"
+        rf"(?P<number>[{PROVINCES}][\u4e00-\u9fff]{{0,3}}医广\s*[(〔【\[]\s*(?P<year>[0-9]{{4}})\s*[)〕】\]]\s*{_ORDINAL}"
         rf"[0-9](?:{_GAP}[0-9]){{3,15}}(?:\s*号)?)",
         _year_of,
     ),

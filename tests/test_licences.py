@@ -1,10 +1,13 @@
 """Licence numbers: found where they stand, judged by their form."""
 
+import time
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from screening.licences import find_licences
+from screening.licences import FORMS, find_licences
 
 # Real public numbers: the credit code of a ministry's own example, and a patent of the patent office's own guide.
 CASES = [
@@ -162,3 +165,15 @@ def test_other_numbers_are_left_alone(text):
 def test_any_text_is_survived_and_places_are_right(text):
     for licence in find_licences(text):
         assert text[licence.start : licence.end] == licence.number
+
+
+def test_a_start_of_a_number_and_blanks_without_end_are_read_at_once():
+    examples = [unicodedata.normalize("NFKC", text) for text in (*(own[0] for own in CASES), "专利号：201010123456.9")]
+    for form in FORMS:
+        own = [text for text in examples if form.pattern.search(text)]
+        assert own, form
+        for start in {text[:end] for text in own for end in range(1, len(text) + 1)}:
+            text = start + " " * 190_000
+            began = time.process_time()
+            list(form.pattern.finditer(text))
+            assert time.process_time() - began < 1, (form.type, start)
