@@ -210,6 +210,14 @@ def test_original_weights_of_a_hub_are_cut_as_those_of_the_packages_are(tiny_fil
     torch.testing.assert_close(after, before)
 
 
+def test_a_tokenizer_that_cannot_be_cut_is_named(tiny_base, tmp_path):
+    texts = tmp_path / "texts.txt"
+    texts.write_text("退款\n", encoding="utf-8")
+    done = CliRunner().invoke(app, ["base", str(tmp_path / "b"), "--texts", str(texts), "--from", str(tiny_base)])
+    assert done.exit_code == 2, done.exception
+    assert "只能裁剪 Unigram 分词器，该模型用的是 WordPiece 分词器" in done.stderr
+
+
 def test_a_model_that_cannot_be_had_is_named(tmp_path):
     texts = tmp_path / "texts.txt"
     texts.write_text("退款\n", encoding="utf-8")

@@ -1,9 +1,12 @@
 """What the corpus covers is counted, and one-sided trades are found."""
 
+import io
 from pathlib import Path
 
+from rich.console import Console
 from typer.testing import CliRunner
 
+from screening.taxonomy import load_taxonomy
 from service.cli import app
 from tests.conftest import ROOT
 from training.corpus import Row
@@ -43,6 +46,24 @@ def test_a_trade_with_few_lawful_texts_is_one_sided():
     rows += [row(10 + n, "白酒", ("ad_absolute",)) for n in range(8)] + [row(20 + n, "白酒", ()) for n in range(8)]
     one_sided = [(cell.label, cell.trade) for cell in coverage_of(rows).cells if cell.is_one_sided]
     assert one_sided == [("ad_unreviewed", "烟草烟花")]
+
+
+def test_every_label_and_trade_has_its_share_of_lawful_texts_shown():
+    rows = [row(n, "电子烟", ("ad_absolute",)) for n in range(3)] + [row(3, "电子烟", ())]
+    rows += [row(10 + n, "白酒", ("ad_absolute",)) for n in range(2)]
+    console = Console(file=io.StringIO(), width=100)
+    coverage_of(rows).show_cells(console)
+    shown = console.file.getvalue()
+    name = load_taxonomy()["ad_absolute"].name
+    lines = [line.replace("│", " ").split() for line in shown.splitlines() if name in line]
+    assert lines == [[name, "烟草烟花", "3", "25%"], [name, trade_of("白酒"), "2", "0%"]]
+
+
+def test_all_cells_are_shown_on_demand(tiny_corpus):
+    short, full = (CliRunner().invoke(app, ["data", "coverage", str(tiny_corpus), *more]) for more in ([], ["--all"]))
+    assert "不足 5 条的，数量过少，不作判断" in short.stdout
+    assert "合规占比" not in short.stdout
+    assert "合规占比" in full.stdout
 
 
 def test_the_shipped_corpus_is_nowhere_one_sided():

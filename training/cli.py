@@ -31,7 +31,7 @@ def _guarded(command: Callable[P, None]) -> Callable[P, None]:
                 command(*args, **kwargs)
             except ModuleNotFoundError as error:
                 raise MingjianError(
-                    f"缺少组件 {error.name}：请安装训练组件（pip install 'mingjian[train]'）"
+                    f"缺少组件 {error.name}：请在源码文件夹中安装训练组件（pip install '.[train]'）"
                 ) from error
 
     return run
@@ -75,11 +75,15 @@ def validate_command(
 @_guarded
 def coverage_command(
     paths: Annotated[list[Path], typer.Argument(help="语料文件或文件夹")],
+    show_all: Annotated[bool, typer.Option("--all", help="列出每个标签所在的每个行业的合规文本占比")] = False,
 ) -> None:
     """按标签、行业、载体、省份、长度、来源统计语料的覆盖，列出空缺和合规文本过少的行业。"""
     from training.coverage import coverage  # noqa: PLC0415
 
-    coverage(paths).show(Console())
+    found = coverage(paths)
+    found.show(Console())
+    if show_all:
+        found.show_cells(Console())
 
 
 @data_app.command("doubts")
@@ -239,6 +243,24 @@ def evaluate_hidden_command(
 
 
 @_guarded
+def evaluate_twins_command(
+    twins: Annotated[Path, typer.Argument(help="同一文本及其两种类别（JSONL）")] = Path("data/category_twins.jsonl"),
+    model: Annotated[Path | None, typer.Option(help="模型文件夹，默认用随程序提供的模型")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="输出 JSON")] = False,
+) -> None:
+    """评价模型是否区分同一文本的两种类别：一种类别下违规，另一种类别下合规。"""
+    from screening.screener import Screener  # noqa: PLC0415
+    from training.twins import measure_twins, read_twins  # noqa: PLC0415
+
+    _check_filled([twins])
+    quality = measure_twins(Screener.load(model), read_twins(twins))
+    if as_json:
+        print(quality.model_dump_json(indent=1))
+    else:
+        quality.show(Console())
+
+
+@_guarded
 def card_command(
     model: Annotated[Path, typer.Argument(help="模型文件夹")],
     report: Annotated[Path, typer.Argument(help="mingjian evaluate --json 的输出")],
@@ -285,5 +307,6 @@ def add_commands(app: typer.Typer) -> None:
     app.command("evaluate")(evaluate_command)
     app.command("evaluate-documents")(evaluate_documents_command)
     app.command("evaluate-hidden")(evaluate_hidden_command)
+    app.command("evaluate-twins")(evaluate_twins_command)
     app.command("card")(card_command)
     app.command("curve")(curve_command)

@@ -103,7 +103,8 @@ def _fault(fault: ErrorDetails) -> str:
     return f"{place}：{message}" if place else message
 
 
-def _faults(error: ValidationError) -> str:
+def faults(error: ValidationError) -> str:
+    """Say in Chinese what is wrong with a line, and in which field."""
     return "；".join(map(_fault, error.errors()))
 
 
@@ -128,7 +129,7 @@ def parse_lines(file: Path) -> Iterator[tuple[int, Row | str]]:
         try:
             yield number, Row.model_validate_json(line)
         except ValidationError as error:
-            yield number, _faults(error)
+            yield number, faults(error)
 
 
 def read_corpus(paths: Iterable[Path]) -> list[Row]:
@@ -151,7 +152,7 @@ def _loose_row(file: Path, number: int, line: str) -> Row:
         labels = [code for code in fields["labels"] if code not in unclear]
         return Row.model_validate({"id": f"{file.stem}-{number}", **kept, "labels": labels, "unclear": unclear})
     except ValidationError as error:
-        raise CorpusError(f"{file.name} 第 {number} 行：{_faults(error)}") from error
+        raise CorpusError(f"{file.name} 第 {number} 行：{faults(error)}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorpusError(f"{file.name} 第 {number} 行：不是带 labels 的 JSON 对象") from error
 
@@ -169,9 +170,14 @@ def read_loosely(paths: Iterable[Path]) -> list[Row]:
     ]
 
 
-def data_version(paths: Sequence[Path]) -> str:
-    """Return a short hash of the corpus files' names and contents."""
+def files_version(files: Iterable[Path]) -> str:
+    """Return a short hash of the files' names and contents."""
     digest = hashlib.sha256()
-    for file in corpus_files(paths):
+    for file in files:
         digest.update(file.name.encode() + sha256(file).encode())
     return digest.hexdigest()[:12]
+
+
+def data_version(paths: Sequence[Path]) -> str:
+    """Return a short hash of the corpus files' names and contents; raises CorpusError where there are none."""
+    return files_version(corpus_files(paths))

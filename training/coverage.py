@@ -121,9 +121,19 @@ class Coverage:
         console.print(empty)
         one_sided = [cell for cell in self.cells if cell.is_one_sided]
         console.print(f"合规文本不足 {LEAST_LAWFUL:.0%} 的“标签—行业”共 {len(one_sided)} 处")
+        console.print(f"行业中带有该标签的文本不足 {LEAST_TEXTS} 条的，数量过少，不作判断")
         for cell in sorted(one_sided, key=lambda own: own.lawful_share):
             line = f"{cell.label} 在{cell.trade}：违规 {cell.texts} 条，该行业合规文本占 {cell.lawful_share:.0%}"
             console.print(line, highlight=False)
+
+    def show_cells(self, console: Console) -> None:
+        """Print the share of lawful texts for each label and each trade that it occurs in."""
+        table = Table(title="各标签所在行业的合规文本占比")
+        for title in ("标签", "行业", "违规（条）", "合规占比"):
+            table.add_column(title)
+        for cell in self.cells:
+            table.add_row(load_taxonomy()[cell.label].name, cell.trade, str(cell.texts), f"{cell.lawful_share:.0%}")
+        console.print(table)
 
 
 def _by_label(rows: Sequence[Row], values: Iterable[str]) -> Counter[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Continues a base encoder on masked tokens, over unlabelled text (Devlin et al. 2019, arXiv 1810.04805)."""
 
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -12,10 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
+from training.config import ConfigError
+from training.corpus import files_version
 from training.device import autocast, pick_device
 from training.encoder import load_encoder
 from training.progress import Meter
-from training.texts import read_texts
+from training.texts import TextsError, read_texts, text_files
 
 MASKED_SHARE = 0.15
 KEPT_SHARE = 0.1
@@ -24,6 +27,9 @@ CHECKPOINT_INTERVAL_S = 600.0
 LOSS_MEMORY = 0.98
 HEAD_SPEED = 5.0  # the head starts from nothing: it learns faster than the encoder
 BATCH = 4096
+ORIGIN_FILE = "origin.json"
+BLOCKS_FILE = "blocks.npy"
+CHECKPOINT_FILE = "checkpoint.pt"
 
 
 @dataclass(frozen=True)
@@ -59,9 +65,42 @@ class MaskedTokenHead(nn.Module):
         return hidden @ embedding.T + self.bias
 
 
+def _origin(settings: PretrainSettings) -> str:
+    """Return as JSON what a run is made from: hashes of its texts and its base, and the settings that shape it."""
+    made_from = {
+        "texts": files_version(text_files(settings.texts)),
+        "base": files_version(sorted(file for file in settings.base.iterdir() if file.is_file())),
+        "tokens": settings.tokens,
+        "block": settings.block,
+        "step_tokens": settings.step_tokens,
+        "learning_rate": settings.learning_rate,
+        "warm_up": settings.warm_up,
+        "layers": settings.layers,
+        "seed": settings.seed,
+    }
+    return json.dumps(made_from, indent=1)
+
+
+def _settle_origin(settings: PretrainSettings) -> None:
+    """Write into the run's folder what the run is made from; blocks that were made from anything else are removed.
+
+    Raises ConfigError where the folder holds a checkpoint of another origin: it cannot be gone on from.
+    """
+    origin, stored = _origin(settings), settings.out / ORIGIN_FILE
+    if stored.exists() and stored.read_text(encoding="utf-8") == origin:
+        return
+    if (settings.out / CHECKPOINT_FILE).exists():
+        raise ConfigError(f"{settings.out} 中的预训练用的是另外的文本、基础编码器或设置，不能接着训练；请换一个文件夹")
+    (settings.out / BLOCKS_FILE).unlink(missing_ok=True)
+    stored.write_text(origin, encoding="utf-8")
+
+
 def tokenise(settings: PretrainSettings, tokenizer: PreTrainedTokenizerFast) -> NDArray[np.int32]:
-    """Return all text as rows of `block` piece ids; passages are shuffled and divided by the separator."""
-    cache = settings.out / "blocks.npy"
+    """Return all text as rows of `block` piece ids; passages are shuffled and divided by the separator.
+
+    The rows are kept in the run's folder. Raises TextsError where the texts do not fill one row.
+    """
+    cache = settings.out / BLOCKS_FILE
     if cache.exists():
         return np.asarray(np.load(cache), dtype=np.int32)
     texts = np.array(list(read_texts(settings.texts)), dtype=object)
@@ -71,9 +110,15 @@ def tokenise(settings: PretrainSettings, tokenizer: PreTrainedTokenizerFast) -> 
     for start in range(0, len(texts), BATCH):
         for row in tokenizer(list(texts[start : start + BATCH]), add_special_tokens=False)["input_ids"]:
             ids += [np.array(row, dtype=np.int32), separator]
+    length = sum(map(len, ids))
+    if length < settings.block:
+        raise TextsError(f"文本过少：共 {length} 个词元，至少需要 {settings.block} 个")
     stream = np.concatenate(ids)
-    blocks = stream[: len(stream) // settings.block * settings.block].reshape(-1, settings.block)
-    np.save(cache, blocks)
+    blocks = stream[: length // settings.block * settings.block].reshape(-1, settings.block)
+    partial = cache.with_suffix(".partial")
+    with partial.open("wb") as file:
+        np.save(file, blocks)
+    partial.replace(cache)
     return blocks
 
 
@@ -104,6 +149,7 @@ class Pretraining:
         self.settings = settings
         self.device = pick_device()
         settings.out.mkdir(parents=True, exist_ok=True)
+        _settle_origin(settings)
         torch.manual_seed(settings.seed)
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(settings.base)
         self.encoder = load_encoder(settings.base, settings.layers).to(self.device)
@@ -121,7 +167,7 @@ class Pretraining:
         self.steps = max(1, settings.tokens // settings.step_tokens)
         self.step = 0
         self.loss = 0.0
-        self.checkpoint = settings.out / "checkpoint.pt"
+        self.checkpoint = settings.out / CHECKPOINT_FILE
         if self.checkpoint.exists():
             self._resume()
 
@@ -180,7 +226,8 @@ class Pretraining:
 def pretrain(settings: PretrainSettings) -> Path:
     """Run or resume masked-token training; return the folder of the adapted encoder.
 
-    A checkpoint is written every ten minutes, an encoder folder every `snapshot_tokens`.
+    A checkpoint is written every ten minutes, an encoder folder every `snapshot_tokens`. Raises ConfigError where the
+    folder holds a run of other texts, another base or other settings, TextsError where the texts cannot be read.
     """
     run = Pretraining(settings)
     blocks = tokenise(settings, run.tokenizer)

@@ -87,9 +87,11 @@ def make_base(out: Path, texts: Iterable[str], *, pieces: int = 16_000, source: 
 
     `pieces` is the size aimed at for the vocabulary; single characters and special tokens always stay. `source` names
     a hub model or folder to start from instead of the packages. Returns the number of pieces kept. Raises BaseError
-    where a package or a model cannot be had.
+    where a package or a model cannot be had, or where the tokenizer is no Unigram one.
     """
     model, spec = _from_hub(source) if source else _from_packages()
+    if (kind := spec["model"]["type"]) != "Unigram":
+        raise BaseError(f"不能裁剪 {source} 的词表：只能裁剪 Unigram 分词器，该模型用的是 {kind} 分词器")
     seen = count_pieces(Tokenizer.from_str(json.dumps(spec)), texts)
     spec, kept = cut(spec, seen, pieces)
     embedding = model.embeddings.word_embeddings.weight.data[kept]

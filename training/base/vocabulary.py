@@ -37,7 +37,7 @@ def _always(piece: str) -> bool:
 
 
 def cut(spec: dict[str, Any], seen: Counter[int], pieces: int) -> tuple[dict[str, Any], list[int]]:
-    """Return the tokenizer (parsed tokenizer.json) with at most about `pieces` pieces, and the old ids that stay.
+    """Return a Unigram tokenizer (parsed tokenizer.json) with at most about `pieces` pieces, and the old ids kept.
 
     Special tokens, single characters and emoji stay whatever their count; the rest of the places go to the pieces
     seen most often. The order of the old ids is kept, so row i of the new embedding is row kept[i] of the old one.
