@@ -16,6 +16,8 @@ COPY --from=build /install /usr/local
 USER mingjian
 WORKDIR /var/lib/mingjian
 ENV MINGJIAN_HOST=0.0.0.0 MINGJIAN_DATA_FOLDER=/var/lib/mingjian/data MINGJIAN_LOG_FORMAT=json ORT_DISABLE_TELEMETRY=1
+# Uploads and exports are large: they wait on the volume, not in a /tmp that is memory.
+ENV TMPDIR=/var/lib/mingjian/data
 VOLUME /var/lib/mingjian/data
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz', timeout=2)"]

@@ -9,6 +9,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.problems import problem
 
+# What takes files: the path tells, as the caller is free to declare any media type.
+UPLOAD_PATHS = frozenset({"/v1/documents", "/v1/jobs"})
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -32,7 +35,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        is_upload = headers.get(b"content-type", b"").startswith(b"multipart/form-data")
+        is_upload = scope["method"] == "POST" and scope["path"] in UPLOAD_PATHS
         limit = self._upload if is_upload else self._ordinary
         declared = headers.get(b"content-length", b"0")
         if not declared.isdigit() or int(declared) > limit.size:

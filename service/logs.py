@@ -6,12 +6,20 @@ from typing import Literal
 
 import structlog
 
+TRACE = "Traceback (most recent"
+
 
 def _without_trace(record: logging.LogRecord) -> bool:
-    """Put the error's type in place of its trace, which may quote what was posted."""
-    if record.exc_info:
-        kind = record.exc_info[0]
-        record.msg, record.args = f"{record.getMessage()} {kind.__name__ if kind else ''}".rstrip(), ()
+    """Put the error's type in place of its trace, which may quote what was posted or the database's address.
+
+    A trace may also be part of the message, as where Starlette tells uvicorn why the application could not start.
+    """
+    if isinstance(record.msg, dict):  # the service's own events, which hold no trace
+        return True
+    said, trace, _ = record.getMessage().partition(TRACE)
+    if record.exc_info or trace:
+        kind = (record.exc_info or sys.exc_info())[0]
+        record.msg, record.args = f"{said.rstrip()} {kind.__name__ if kind else ''}".strip(), ()
         record.exc_info = record.exc_text = None
     return True
 

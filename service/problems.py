@@ -1,11 +1,14 @@
 """Errors as the API tells them: RFC 9457 problem details, in Chinese, without a trace of the program or of the text."""
 
+import errno
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from lxml.etree import SerialisationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
@@ -65,6 +68,11 @@ UPLOAD_FAULTS = {
     "Too many fields": "其中字段过多",
     "Part exceeded": "其中一个字段过长",
 }
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+LXML_FULL = "IO_ENOSPC"
+
+log = structlog.get_logger()
 
 
 class Problem(BaseModel):
@@ -131,6 +139,22 @@ def _unreadable(error: HTTPException) -> str:
     return TITLES[400]
 
 
+def _disk_is_full(error: BaseException | None) -> bool:
+    """Whether a write failed for lack of room; lxml, which writes workbooks to a file, has an error of its own."""
+    match error:
+        case OSError():
+            return error.errno in FULL
+        case SerialisationError():
+            return str(error) == LXML_FULL
+    return False
+
+
+def _no_room(request: Request) -> JSONResponse:
+    """Return the answer to a request that a full disk has failed."""
+    log.error("disk is full")
+    return problem(request, 503, "服务器磁盘空间不足，请联系管理员清理后再试")
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of the application with problem details."""
 
@@ -150,9 +174,18 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
+        if _disk_is_full(error.__cause__):  # an upload is written to the disk as it comes
+            return _no_room(request)
         detail = _unreadable(error) if error.status_code == 400 else TITLES.get(error.status_code, TITLES[400])  # noqa: PLR2004
         headers = dict(error.headers) if error.headers else None
         return problem(request, error.status_code, detail, headers)
+
+    @app.exception_handler(OSError)
+    @app.exception_handler(SerialisationError)
+    async def unwritten(request: Request, error: Exception) -> JSONResponse:
+        if not _disk_is_full(error):
+            raise error
+        return _no_room(request)
 
 
 RESPONSES: dict[int | str, dict[str, Any]] = {

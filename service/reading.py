@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from http import HTTPStatus
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, BinaryIO, TypeVar
@@ -35,8 +35,11 @@ RETRY_AFTER_S = "5"
 PATIENCE_S = 5.0
 DAMAGED = "文件已损坏，无法读取"
 LATE = "读取文件超时，请拆分后分别提交"
+BROKEN_OFF = "读取文件时意外中断，文件可能过大或已损坏，请拆分后分别提交"
+STOPPING = "服务正在停止，请稍后再试"
 PIECE_BYTES = 256 * 1024
 ROWS_AT_ONCE = 1000
+SEND_EVERY_S = 1.0
 Result = TypeVar("Result")
 Row = TypeVar("Row")
 
@@ -46,7 +49,9 @@ _processes = multiprocessing.get_context("spawn")
 
 def _serve(pipe: Connection, settings: Settings) -> None:
     """Run parsers, one after another, until the other end of the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the service's processes all at once
+    # A terminal and systemd send these to the service's processes all at once: the service first lets reading finish.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     set_up_logs(settings.log_format)
     if sys.platform != "win32":
         import resource  # noqa: PLC0415 - Windows has none
@@ -79,11 +84,22 @@ def _joined(pieces: list[bytes]) -> bytes:
 
 
 def _answer(pipe: Connection, answer: Any) -> None:  # noqa: ANN401 - whatever a parser returns
-    """Send what a parser returned: rows that it yields, in lists, or the one thing, in a list of its own."""
+    """Send what a parser returned: rows that it yields, in lists, or the one thing, in a list of its own.
+
+    A row that took long goes out at once, with those before it: the service sees that reading goes on.
+    """
     if not isinstance(answer, Iterator):
         pipe.send([answer])
         return
-    while rows := list(islice(answer, ROWS_AT_ONCE)):
+    rows: list[Any] = []
+    sent = time.monotonic()
+    for row in answer:
+        rows.append(row)
+        if len(rows) == ROWS_AT_ONCE or time.monotonic() - sent >= SEND_EVERY_S:
+            pipe.send(rows)
+            rows = []
+            sent = time.monotonic()
+    if rows:
         pipe.send(rows)
 
 
@@ -99,19 +115,34 @@ class _Reader:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._process: BaseProcess | None = None
+        self._stopping = False
         self._pipe: Connection
 
-    def _start(self) -> None:
-        self._pipe, theirs = _processes.Pipe()
-        self._process = _processes.Process(target=_serve, args=(theirs, self._settings), daemon=True, name="reader")
-        self._process.start()
-        theirs.close()
+    def _running(self) -> BaseProcess:
+        """Return the process, started where none runs."""
+        if self._process is None or not self._process.is_alive():
+            self._pipe, theirs = _processes.Pipe()
+            self._process = _processes.Process(target=_serve, args=(theirs, self._settings), daemon=True, name="reader")
+            self._process.start()
+            theirs.close()
+        return self._process
 
     def end(self) -> None:
         """End the process, whatever it does."""
         if self._process:
             self._process.kill()
             self._process.join()
+
+    def stop(self) -> None:
+        """End the process as the service stops."""
+        self._stopping = True
+        self.end()
+
+    def _death(self, process: BaseProcess) -> DocumentError:
+        """Say why the process died while it read: told to, maybe before it ignored SIGTERM, or by what it read."""
+        if self._stopping or process.exitcode == -signal.SIGTERM:
+            return DocumentError(STOPPING, HTTPStatus.SERVICE_UNAVAILABLE)
+        return DocumentError(BROKEN_OFF)
 
     def run(
         self,
@@ -123,21 +154,18 @@ class _Reader:
     ) -> Generator[Any, None, None]:
         """Run a parser in the process; yield what comes, list by list. Raises DocumentError or EncodingError.
 
-        Of the time until the deadline only that counts in which nothing comes, not what is done with what came.
+        It has to begin before the deadline, and each list to come by that of the limits and within the settings'
+        `read_timeout` of when it was asked for.
         """
-        left = deadline - time.monotonic()
-        if left < 0:
+        if time.monotonic() > deadline:
             raise DocumentError(LATE, 504)
-        left += PATIENCE_S
-        if self._process is None or not self._process.is_alive():
-            self._start()
+        process = self._running()
         try:
             self._send(parser, name, file, limits)
             while True:
-                start = time.monotonic()
-                if not self._pipe.poll(left):
+                left = min(limits.deadline - time.monotonic(), self._settings.read_timeout)
+                if not self._pipe.poll(left + PATIENCE_S):
                     raise TimeoutError
-                left -= time.monotonic() - start
                 answer = self._pipe.recv()
                 if not isinstance(answer, list):
                     break
@@ -148,7 +176,7 @@ class _Reader:
             if isinstance(error, TimeoutError):
                 raise DocumentError(LATE, 504) from error
             if isinstance(error, OSError | EOFError):
-                raise DocumentError(DAMAGED) from error
+                raise self._death(process) from error
             raise
         if answer is not None:
             raise answer
@@ -181,6 +209,7 @@ class Readers:
             rows=settings.max_rows,
             text_chars=settings.max_chars,
             deadline=time.monotonic() + settings.read_timeout,
+            entry_seconds=settings.read_timeout,
         )
 
     def _run(
@@ -213,6 +242,7 @@ class Readers:
     ) -> Result:
         """Run a parser that yields rows, and beside the event loop `take` on them, in lists, as they come.
 
+        The settings' `read_timeout` is for each list, and for each entry of an archive, not for the whole.
         Raises ProblemError, and what `take` raises, which has a DocumentError or EncodingError where reading fails.
         """
         limits = self._limits()
@@ -230,10 +260,11 @@ class Readers:
         except EncodingError as error:
             raise ProblemError(415, str(error)) from error
         except DocumentError as error:
-            raise ProblemError(error.status, str(error)) from error
+            headers = {"Retry-After": RETRY_AFTER_S} if error.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+            raise ProblemError(error.status, str(error), headers) from error
 
     def stop(self) -> None:
         """End all reading."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         for reader in self._all:
-            reader.end()
+            reader.stop()

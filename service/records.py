@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PurePath
@@ -87,16 +87,27 @@ def _why(error: ValidationError) -> str:
     return "；".join(faults)
 
 
-def _record(row: int, fields: Mapping[str, Any], limits: Limits, sheet: str = "") -> Record | Failure:
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _record(
+    row: int, header: tuple[str, ...], values: Sequence[Any], limits: Limits, sheet: str = ""
+) -> Record | Failure:
     """Check a row; of several sheets each row is named with its own, as all of them count from 1."""
     place = f"工作表“{sheet}”第 {row} 行" if sheet else f"第 {row} 行"
-    header, values = header_of(tuple(fields)), list(fields.values())
-    given = {field: values[own] for field, own in places(header).items() if values[own] is not None}
-    if texts := [values[own] for own in text_places(header) if values[own] is not None]:
+    name = f"{sheet}-{row}" if sheet else str(row)
+    columns = places(header)
+    given = {field: values[own] for field, own in columns.items() if own < len(values) and not _is_blank(values[own])}
+    if texts := [values[own] for own in text_places(header) if own < len(values) and values[own] is not None]:
         given["text"] = texts
-    given.setdefault("id", f"{sheet}-{row}" if sheet else str(row))
+    given.setdefault("id", name)
+    if not all(map(_is_blank, values[len(header) :])):
+        return Failure(echo(given["id"]), row, f"{place}：列数多于表头，单元格中的逗号须加引号")
     if isinstance(kind := given.get("kind"), str):
-        given["kind"] = KINDS.get(kind.strip(), kind)
+        # Other systems have columns of these Chinese names that say something else.
+        unknown = kind if header[columns["kind"]] == "kind" else None
+        given["kind"] = KINDS.get(kind.strip(), unknown)
     try:
         checked = _Fields.model_validate(given)
     except ValidationError as error:
@@ -119,7 +130,7 @@ def _json_rows(text: str, limits: Limits) -> Iterator[Record | Failure]:
             yield Failure(str(row), row, f"第 {row} 行：不是有效的 JSON")
             continue
         if isinstance(fields, dict):
-            yield _record(row, fields, limits)
+            yield _record(row, header_of(tuple(fields)), list(fields.values()), limits)
         else:
             yield Failure(str(row), row, f"第 {row} 行：不是 JSON 对象，或过长")
 
@@ -131,7 +142,7 @@ def _table_rows(
     _, first = next(rows, (0, ()))
     header = header_of(first)
     for row, cells in rows:
-        yield _record(row, dict(zip(header, cells, strict=False)), limits, sheet)
+        yield _record(row, header, cells, limits, sheet)
 
 
 def _parquet_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
@@ -154,7 +165,7 @@ def _parquet_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
         for batch in file.iter_batches(PARQUET_ROWS, columns=wanted):
             for place in range(batch.num_rows):
                 row += 1
-                yield _record(row, {name: batch.column(name)[place].as_py() for name in wanted}, limits)
+                yield _record(row, header_of(wanted), [batch.column(name)[place].as_py() for name in wanted], limits)
     except (DocumentError, MemoryError):
         raise
     except Exception as error:  # pyarrow raises errors of its own and of Python's
@@ -162,7 +173,7 @@ def _parquet_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
 
 
 def _zip_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
-    """Yield each document of an archive as one text."""
+    """Yield each document of an archive as one text; one that takes longer than `limits.entry_seconds` fails alone."""
     archive = open_archive(data, limits)
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     unpacked = 0
@@ -173,13 +184,13 @@ def _zip_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
             content = read_entry(archive, entry, limits)
             unpacked += len(content)
             if unpacked <= limits.unpacked_bytes:
-                text = parse_document(name, content, limits).text
+                text = parse_document(name, content, limits.for_entry()).text
         except DocumentError as error:
             yield Failure(echo(name), row, f"{echo(name)}：{error}")
             continue
         if unpacked > limits.unpacked_bytes:
             raise DocumentError("压缩文件解开后过大", 413)
-        yield _record(row, {"id": echo(name), "text": text}, limits)
+        yield _record(row, ("id", "text"), (echo(name), text), limits)
 
 
 def _rows(name: str, data: bytes, limits: Limits) -> Iterator[Record | Failure]:

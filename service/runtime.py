@@ -9,6 +9,7 @@ from anyio import CapacityLimiter, fail_after, to_thread
 from fastapi import Request
 from sqlalchemy import exc
 
+from screening.errors import MingjianError
 from screening.screener import Screener
 from screening.taxonomy import Taxonomy, load_taxonomy
 from service.problems import ProblemError
@@ -58,7 +59,16 @@ class Runtime:
         self.stopping = False
 
     def start(self) -> None:
-        """Bring the database up to date, load the model and take up jobs that wait."""
+        """Bring the database up to date, load the model and take up jobs that wait; a failure is logged and raised."""
+        try:
+            self._start()
+        except Exception as error:
+            # Only the service's own errors are in words that quote nothing.
+            reason = str(error) if isinstance(error, MingjianError) else ""
+            log.error("start failed", error=type(error).__name__, reason=reason)  # noqa: TRY400
+            raise
+
+    def _start(self) -> None:
         from service.jobs.executor import JobExecutor  # noqa: PLC0415 - the executor needs the runtime's type
 
         self.settings.data_folder.mkdir(parents=True, exist_ok=True)

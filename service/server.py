@@ -6,7 +6,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from types import FrameType
 
@@ -18,7 +19,8 @@ from fastapi import FastAPI
 from service.api import create_app
 from service.logs import set_up_logs
 from service.runtime import Runtime
-from service.settings import Settings
+from service.settings import Settings, SettingsError
+from service.storage.database import DatabaseError
 
 POLL_S = 0.5
 START_FAILED = 3
@@ -30,6 +32,7 @@ SWITCH_S = 0.001
 WAITING_AT_THE_DOOR = 128
 # Longer than clients are told to wait, so that their connections outlast it.
 KEEP_ALIVE_S = 60
+LOCK_FILE = "mingjian.lock"
 
 log = structlog.get_logger()
 
@@ -92,10 +95,33 @@ class _Server(uvicorn.Server):
         timer.start()
 
 
+@contextmanager
+def _held(settings: Settings) -> Iterator[None]:
+    """Keep other services off a data folder with SQLite; raises DatabaseError where one has it.
+
+    The kernel lets go of the lock when the process ends, however it ends. Windows has no such lock.
+    """
+    if not settings.is_sqlite or sys.platform == "win32":
+        yield
+        return
+    import fcntl  # noqa: PLC0415 - Windows has none
+
+    settings.data_folder.mkdir(parents=True, exist_ok=True)
+    with (settings.data_folder / LOCK_FILE).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DatabaseError(
+                f"数据文件夹 {settings.data_folder} 正由另一个明鉴服务使用；"
+                "要同时运行多个进程，请改用 PostgreSQL（MINGJIAN_DATABASE_URL）"
+            ) from error
+        yield
+
+
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; where the model dies first, the process ends with MODEL_DIED.
 
-    Raises SettingsError before anything starts.
+    Raises SettingsError or DatabaseError before anything starts; what fails later is logged.
     """
     app = create_app(settings)
     sys.setswitchinterval(SWITCH_S)
@@ -118,14 +144,22 @@ def serve(settings: Settings) -> None:
     # The server handles the signals while it runs, and raises them again once it has stopped.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    server.run()
-    if server.started:
-        _leave(MODEL_DIED if server.model_died else 0)
+    with _held(settings):
+        server.run()
+        if server.started:
+            _leave(MODEL_DIED if server.model_died else 0)
     raise typer.Exit(START_FAILED)
 
 
 def work(settings: Settings) -> None:
-    """Work on jobs until SIGTERM or SIGINT; where the model dies first, the process ends with MODEL_DIED."""
+    """Work on jobs until SIGTERM or SIGINT; where the model dies first, the process ends with MODEL_DIED.
+
+    Raises SettingsError where the database is SQLite.
+    """
+    if settings.is_sqlite:
+        raise SettingsError(
+            "SQLite 数据库只供一个服务进程使用；运行 mingjian worker 要用 PostgreSQL（MINGJIAN_DATABASE_URL）"
+        )
     set_up_logs(settings.log_format)
     stop = threading.Event()
 
@@ -135,7 +169,10 @@ def work(settings: Settings) -> None:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     runtime = Runtime(settings)
-    runtime.start()
+    try:
+        runtime.start()
+    except Exception as error:  # it was logged, and its trace may quote the database's address
+        raise typer.Exit(START_FAILED) from error
     log.info("working on jobs", model=runtime.model_version)
     while runtime.worker.alive and not stop.wait(POLL_S):
         pass

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from screening.errors import MingjianError
 from screening.screener import MAX_CHARS
@@ -15,12 +16,40 @@ from screening.screener import MAX_CHARS
 MEBIBYTE = 1024 * 1024
 REDACTED = "**********"
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+# What a database address may begin with, and what SQLAlchemy is to make of it.
+DRIVERS = {
+    "sqlite": "sqlite",
+    "sqlite+pysqlite": "sqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
 
 Positive = Annotated[int, Field(gt=0)]
 
 
 class SettingsError(MingjianError):
     """The settings contradict each other."""
+
+
+def _parse_database(address: str) -> URL:
+    """Return a database address with its driver; raises ValueError in Chinese, which quotes nothing of the address."""
+    try:
+        url = make_url(address)
+        driver = DRIVERS.get(url.drivername)
+        if driver:
+            url = url.set(drivername=driver)
+            url.get_dialect()().create_connect_args(url)  # reads what is behind the name, too
+    except (ArgumentError, ValueError):  # both may quote the password
+        raise ValueError(
+            "MINGJIAN_DATABASE_URL 不是有效的数据库地址，应形如 postgresql://用户:密码@主机/数据库 或 sqlite:////文件夹/文件；"
+            "密码中的特殊字符要用百分号编码"
+        ) from None
+    if driver is None:
+        raise ValueError("MINGJIAN_DATABASE_URL 只支持 postgresql（psycopg）和 sqlite")
+    if driver == "sqlite" and url.database in (None, "", ":memory:"):
+        raise ValueError("MINGJIAN_DATABASE_URL 应写明 SQLite 数据库的文件")
+    return url
 
 
 class Settings(BaseSettings):
@@ -33,7 +62,7 @@ class Settings(BaseSettings):
     data_folder: Annotated[Path, Field(description="数据文件夹：数据库、上传的文件")] = Path("mingjian-data")
     database_url: Annotated[SecretStr, Field(description="数据库地址；不填则用数据文件夹内的 SQLite")] = SecretStr("")
     model: Annotated[Path | None, Field(description="模型文件夹；不填则用随程序提供的模型")] = None
-    threads: Annotated[int, Field(ge=0, description="推理线程数；0 为按处理器核数")] = 0
+    threads: Annotated[int, Field(ge=0, description="推理线程数；0 为按可用的处理器核数，最多 8")] = 0
 
     host: Annotated[str, Field(description="监听地址")] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535, description="端口")] = 8000
@@ -65,6 +94,13 @@ class Settings(BaseSettings):
     webhook_url: Annotated[str, Field(description="线索结果的回传地址；不填则不回传")] = ""
     webhook_secret: Annotated[SecretStr, Field(description="回传内容的签名密钥")] = SecretStr("")
 
+    @field_validator("database_url")
+    @classmethod
+    def _database_is_known(cls, given: SecretStr) -> SecretStr:
+        if given.get_secret_value():
+            _parse_database(given.get_secret_value())
+        return given
+
     @model_validator(mode="after")
     def _webhook_is_safe(self) -> "Settings":
         if self.webhook_url and not self.webhook_url.startswith(("http://", "https://")):
@@ -90,14 +126,16 @@ class Settings(BaseSettings):
         given = self.database_url.get_secret_value()
         if not given:
             return f"sqlite:///{(self.data_folder / 'mingjian.sqlite').resolve()}"
-        url = make_url(given)
-        if url.drivername in ("postgres", "postgresql"):
-            url = url.set(drivername="postgresql+psycopg")
-        return url.render_as_string(hide_password=False)
+        return _parse_database(given).render_as_string(hide_password=False)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is SQLite, which belongs to one process at a time."""
+        return self.database().startswith("sqlite")
 
     def job_database(self) -> str:
         """Return the address of the durable jobs' own state."""
-        if self.database().startswith("sqlite"):
+        if self.is_sqlite:
             return f"sqlite:///{(self.data_folder / 'jobs.sqlite').resolve()}"
         return self.database()
 

@@ -76,6 +76,35 @@ def test_results_are_utf_8_whatever_the_machine_prefers(tmp_path):
         assert "😀" in done.stdout.decode()
 
 
+def rows_of(tmp_path, content):
+    """What the command makes of a CSV file."""
+    path = tmp_path / "表.csv"
+    path.write_text(content, encoding="utf-8")
+    done = screen("--json", path)
+    return done, [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_no_cell_of_a_table_is_lost(tmp_path):
+    _, (cut, whole) = rows_of(tmp_path, f"id,kind,text\n1,ad,欢迎光临, {BAD}\n2,ad,欢迎光临,,\n")
+    assert "第 2 行：列数多于表头" in cut["error"]
+    assert whole["verdict"] == "未见异常"
+    _, (found,) = rows_of(tmp_path, f"id,描述,描述\n1,{BAD},欢迎光临\n")
+    assert found["findings"]
+    done, _ = rows_of(tmp_path, f'id,text\n1,"{BAD}\n2,{GOOD}\n3,{GOOD}\n')
+    assert done.exit_code == 2
+    assert "第 2 行有引号没有闭合" in done.stderr
+    _, found = rows_of(tmp_path, f'id,text\n1,{GOOD}\n2,"27""显示器\n{GOOD}"\n')
+    assert [row["id"] for row in found] == ["1", "2"]
+
+
+def test_columns_of_other_systems_and_blank_ids(tmp_path):
+    _, (first, second) = rows_of(tmp_path, f"id,来源,文本\n,京东,{GOOD}\n ,广告,{BAD}\n")
+    assert (first["id"], first["kind"]) == ("2", None)
+    assert (second["id"], second["kind"]) == ("3", "ad")
+    _, (wrong,) = rows_of(tmp_path, f"kind,text\n京东,{GOOD}\n")
+    assert "kind 取值无效" in wrong["error"]
+
+
 def test_rows_are_answered_one_by_one_and_bad_ones_do_not_stop_the_rest(tmp_path):
     path = tmp_path / "in.jsonl"
     rows = [
@@ -152,7 +181,7 @@ from screening.screener import TextInput
 assert Screener.load().screen([TextInput("最终解释权归本店所有", "clause")])[0].findings
 from typer.testing import CliRunner
 done = CliRunner().invoke(service.cli.app, ["train", "--config", "x.yaml", "--out", "y"])
-assert done.exit_code == 2 and "mingjian[train]" in done.stderr, done.output
+assert done.exit_code == 2 and "pip install '.[train]'" in done.stderr, done.output
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
@@ -243,6 +272,7 @@ def test_standard_input_in_no_known_encoding_is_told():
         (["screen", "x", "--model", "empty.txt"], "路径中有一级不是文件夹：empty.txt"),
         (["evaluate", "empty.txt", "--corpus", "empty.txt"], "没有可用的文本：empty.txt"),
         (["evaluate-hidden", "empty.txt"], "没有可用的文本：empty.txt"),
+        (["evaluate-twins", "empty.txt"], "没有可用的文本：empty.txt"),
         (["data", "doubts", "empty.txt"], "没有可用的文本：empty.txt"),
         (["card", "model", "missing.json"], "文件不存在：missing.json"),
         (["card", "model", "empty.txt"], "不是 mingjian evaluate --json 的输出：empty.txt"),

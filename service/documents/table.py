@@ -12,13 +12,24 @@ from service.documents.office import open_sheets
 from service.documents.plain import decode_text
 
 
+def _is_cut_off(lines: Sequence[str]) -> bool:
+    """Tell whether the last row ends within quotes: it has taken the rows after it for its own."""
+    try:
+        return not list(csv.reader(lines, strict=True))
+    except csv.Error as error:
+        return "end of data" in str(error)
+
+
 def csv_rows(text: str, limits: Limits) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows that are not blank, each with the line on which it begins; raises DocumentError."""
     csv.field_size_limit(limits.chars)
-    reader = csv.reader(io.StringIO(text, newline=""))
+    lines = io.StringIO(text, newline="").readlines()
+    reader = csv.reader(lines)
     line = 1
     try:
         for cells in reader:
+            if reader.line_num == len(lines) > line and _is_cut_off(lines[line - 1 :]):
+                raise DocumentError(f"第 {line} 行有引号没有闭合，其后各行无法分开，请改正后重新提交")
             if cells:
                 yield line, cells
             line = reader.line_num + 1

@@ -15,7 +15,7 @@ from dbos import DBOS, DBOSConfig, SetWorkflowID
 
 from service.jobs.clock import add_clock
 from service.jobs.context import set_runtime
-from service.jobs.workflows import CHUNK_QUEUE, DELIVERY_QUEUE, JOB_QUEUE, run_job
+from service.jobs.workflows import CHUNK_QUEUE, DELIVERY_QUEUE, JOB_QUEUE, fail_job, run_job
 from service.runtime import Runtime
 from service.storage.executors import forget, note_life
 from service.storage.jobs import incomplete_jobs, remove_job, unfinished_jobs
@@ -31,6 +31,8 @@ DEAD_AFTER_S = 10.0
 ABANDONED_AFTER = timedelta(days=1)
 # Jobs begun by an older program go on under a newer one: the workflows are kept compatible.
 WORKFLOW_VERSION = "1"
+# The library runs no workflow again that has come to one of these.
+ENDED_IN_ERROR = ("ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 log = structlog.get_logger()
 
@@ -64,10 +66,7 @@ class JobExecutor:
         DBOS.register_queue(JOB_QUEUE, worker_concurrency=JOBS_AT_ONCE, polling_interval_sec=POLL_S)
         DBOS.register_queue(DELIVERY_QUEUE, worker_concurrency=DELIVERIES_AT_ONCE, polling_interval_sec=POLL_S)
         self._remove_abandoned()
-        with self._runtime.database.session() as session:
-            waiting = unfinished_jobs(session)
-        for job_id in waiting:
-            self.submit(job_id)
+        self._take_up_unfinished()
         self._note_life()
         self._beats.start()
 
@@ -80,6 +79,17 @@ class JobExecutor:
         """Have a job run; one that was handed in before is not run twice."""
         with SetWorkflowID(job_id):
             DBOS.enqueue_workflow(JOB_QUEUE, run_job, job_id)
+
+    def _take_up_unfinished(self) -> None:
+        """Have unfinished jobs run; one whose workflow has ended in error, which could not be noted then, fails."""
+        with self._runtime.database.session() as session:
+            unfinished = unfinished_jobs(session)
+        for job_id in unfinished:
+            workflow = DBOS.get_workflow_status(job_id)
+            if workflow and workflow.status in ENDED_IN_ERROR:
+                fail_job(self._runtime, job_id)
+            else:
+                self.submit(job_id)
 
     def _remove_abandoned(self) -> None:
         """Remove jobs that a process which has died was taking in; those that other processes take in stay."""

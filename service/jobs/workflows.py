@@ -16,6 +16,7 @@ from service.jobs.context import current
 from service.jobs.webhook import send_page
 from service.metrics import TEXTS
 from service.runtime import Runtime
+from service.storage.audit import WEBHOOK, note
 from service.storage.jobs import (
     JobState,
     Purpose,
@@ -132,10 +133,15 @@ def _finish(job_id: str) -> None:
         set_state(session, job_id, JobState.DONE)
 
 
+def fail_job(runtime: Runtime, job_id: str) -> None:
+    """End a job that cannot go on, unless it has ended; its finished rows keep their results."""
+    with runtime.database.session() as session:
+        set_state(session, job_id, JobState.FAILED, "任务中途出错，已完成的结果保留，请重新提交其余数据")
+
+
 @_step
 def _fail(job_id: str) -> None:
-    with current().database.session() as session:
-        set_state(session, job_id, JobState.FAILED, "任务中途出错，已完成的结果保留，请重新提交其余数据")
+    fail_job(current(), job_id)
 
 
 @_step
@@ -157,6 +163,8 @@ def _deliver(job_id: str, page: int) -> None:
         outcomes = outcomes_of_job(session, job_id, page * DELIVERY_PAGE, DELIVERY_PAGE)
     if outcomes:  # a job that was cancelled or failed may have none
         send_page(runtime.settings, f"{job_id}.{page}", outcomes)
+        with runtime.database.session() as session:
+            note(session, WEBHOOK, "export_lead", *(outcome.lead.lead_id for outcome in outcomes))
 
 
 @_step
@@ -182,18 +190,17 @@ def deliver(job_id: str, pages: int) -> None:
 @DBOS.workflow(name="run_job")
 def run_job(job_id: str) -> None:
     """Screen all chunks of a job, and have the results of leads that there are sent to the webhook."""
-    handles = []
-    for first in _plan(job_id):
-        with SetWorkflowID(f"{job_id}.{first}"):
-            handles.append(DBOS.enqueue_workflow(CHUNK_QUEUE, screen_chunk, job_id, first))
     try:
+        handles = []
+        for first in _plan(job_id):
+            with SetWorkflowID(f"{job_id}.{first}"):
+                handles.append(DBOS.enqueue_workflow(CHUNK_QUEUE, screen_chunk, job_id, first))
         for handle in handles:
             handle.get_result()
-    except Exception as failure:  # a chunk that no retry could save, as when the database was away
+        _finish(job_id)
+    except Exception as failure:  # a step that no retry could save, as when the database was away
         log.error("job failed", error=type(failure).__name__)  # noqa: TRY400 - a trace may quote a text
         _fail(job_id)
-    else:
-        _finish(job_id)
     if pages := _pages(job_id):
         with SetWorkflowID(f"{job_id}.delivery"):
             DBOS.enqueue_workflow(DELIVERY_QUEUE, deliver, job_id, pages)

@@ -4,13 +4,13 @@ import io
 from collections.abc import Sequence
 
 from openpyxl import Workbook
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.cell.rich_text import CellRichText, TextBlock
 from openpyxl.cell.text import InlineFont
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.worksheet.worksheet import Worksheet
 
 from service.reports.common import basis, guarded, head, marked, notes, tables
+from service.schemas.common import UNPRINTABLE
 from service.schemas.documents import DocumentAnswer, DocumentSegment
 
 MAX_CELL = 32_000
@@ -20,10 +20,10 @@ EVIDENCE = InlineFont(b=True, color="C00000")
 
 
 def cell(value: object) -> object:
-    """Return a value as a cell may hold it: text guarded against formulas, without control characters, not too long."""
+    """Return a value as a cell may hold it: text guarded against formulas, without what XML refuses, not too long."""
     if not isinstance(value, str):
         return value
-    return guarded(ILLEGAL_CHARACTERS_RE.sub("", value))[:MAX_CELL]
+    return guarded(UNPRINTABLE.sub("", value))[:MAX_CELL]
 
 
 def _marked_cell(segment: DocumentSegment) -> CellRichText:
@@ -31,7 +31,7 @@ def _marked_cell(segment: DocumentSegment) -> CellRichText:
     runs = CellRichText()
     left = MAX_CELL
     for text, is_evidence in marked(segment):
-        shown = ILLEGAL_CHARACTERS_RE.sub("", text)
+        shown = UNPRINTABLE.sub("", text)
         shown = (shown if runs else guarded(shown))[:left]
         left -= len(shown)
         if shown:

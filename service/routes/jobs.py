@@ -74,7 +74,7 @@ def _read(runtime: Runtime, job_id: str) -> JobAnswer:
         job = find_job(session, job_id)
         if job is None:
             raise ProblemError(404, "没有这个编号的任务")
-        return job_answer(job, first_failures(session, job.seq, LISTED_FAILURES))
+        return job_answer(job, first_failures(session, job, LISTED_FAILURES))
 
 
 @router.post("", summary="提交批量任务", status_code=202)

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, PlainSerializer
 from pydantic_core import PydanticCustomError
 
-# Control characters and halves of surrogate pairs, which databases or JSON refuse.
-UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+# Control characters, halves of surrogate pairs, U+FFFE and U+FFFF, which databases, JSON or XML refuse.
+UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 MAX_ID = 200
 
 

@@ -6,7 +6,9 @@ from sqlalchemy.orm import Session
 from service.storage.tables import AuditEntry, now
 
 MODEL = "model"
+# Who acts without a key.
 STARTER = "启动"
+WEBHOOK = "结果回传"
 
 
 def note(session: Session, actor: str, action: str, *object_ids: str) -> None:

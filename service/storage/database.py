@@ -1,5 +1,6 @@
 """Opens the database and brings its tables up to date."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 # Shorter than a request waits for the database, so that what it is told is what came of its work.
 BUSY_MS = 10_000
 POOL = 20
+# Earlier ones know no RETURNING.
+FIRST_SQLITE = (3, 35)
 # Of the connections to PostgreSQL: a server that has gone is given up, and nothing is waited for without end. All are
 # parameters of libpq, and what the address says of them goes before.
 WAITS = {
@@ -43,16 +46,11 @@ def _prepare_sqlite(connection: DBAPIConnection, _: object) -> None:
 
 
 class Database:
-    """An engine and its sessions; raises DatabaseError where a new file has no place."""
+    """An engine and its sessions."""
 
     def __init__(self, address: str) -> None:
         url = make_url(address)
         self.is_sqlite = url.drivername.startswith("sqlite")
-        if self.is_sqlite and url.database:
-            try:
-                Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise DatabaseError(f"数据库的文件夹无法建立：{error.strerror}") from error
         self.engine: Engine = create_engine(
             address,
             pool_size=POOL,
@@ -66,7 +64,9 @@ class Database:
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     def migrate(self) -> None:
-        """Bring the tables to the newest version; raises DatabaseError."""
+        """Make the database where there is none, and bring its tables to the newest version; raises DatabaseError."""
+        if self.is_sqlite:
+            self._prepare_file()
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         try:
@@ -76,8 +76,18 @@ class Database:
                     connection.execute(text("SELECT pg_advisory_xact_lock(728301)"))
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, UnicodeError) as error:  # the latter of a host that can be no name
             raise DatabaseError(f"数据库无法打开：{type(error).__name__}，请检查 MINGJIAN_DATABASE_URL") from error
+
+    def _prepare_file(self) -> None:
+        """Make the folder of an SQLite file; raises DatabaseError, also where the library is too old."""
+        if sqlite3.sqlite_version_info < FIRST_SQLITE:
+            needed = ".".join(map(str, FIRST_SQLITE))
+            raise DatabaseError(f"SQLite 版本过低：本机为 {sqlite3.sqlite_version}，需要 {needed} 或更高版本")
+        try:
+            Path(self.engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatabaseError(f"数据库的文件夹无法建立：{error.strerror}") from error
 
     @contextmanager
     def session(self) -> Iterator[Session]:

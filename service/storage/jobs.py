@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from screening.screener import TextInput
 from service.records import Failure, Record
 from service.storage.database import Database
-from service.storage.tables import JobItem, JobRecord, Lead, LeadResult, now
+from service.storage.tables import HAS_ERROR, JobItem, JobRecord, Lead, LeadResult, now
 
 LEAD_LOCK = 728302
 # The state of a job some of whose rows are still to be kept: it is neither run nor shown.
@@ -225,7 +225,9 @@ def iterate_items(session: Session, job_seq: int, page: int = 500) -> Iterator[S
         session.expunge_all()
 
 
-def first_failures(session: Session, job_seq: int, limit: int) -> list[JobItem]:
-    """Return the first rows of a job that have an error."""
-    query = select(JobItem).where(JobItem.job_seq == job_seq, JobItem.finished.is_(True), JobItem.error != "")
+def first_failures(session: Session, job: JobRecord, limit: int) -> list[JobItem]:
+    """Return the first rows of a job that have an error, at most `limit`."""
+    if not job.failed:
+        return []
+    query = select(JobItem).where(JobItem.job_seq == job.seq, HAS_ERROR)
     return list(session.scalars(query.order_by(JobItem.number).limit(limit)))

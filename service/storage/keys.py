@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from screening.errors import MingjianError
-from service.storage.audit import STARTER, note
+from service.storage.audit import STARTER, WEBHOOK, note
 from service.storage.tables import ApiKey, now
 
 PREFIX = "mj_"
@@ -18,7 +18,7 @@ SECRET_BYTES = 32
 MAX_NAME = 100
 COMMAND_LINE = "命令行"
 # Who acts without a key, in the audit log.
-RESERVED = {"本机", COMMAND_LINE, STARTER}
+RESERVED = {"本机", COMMAND_LINE, STARTER, WEBHOOK}
 
 
 class KeysError(MingjianError):

@@ -2,8 +2,14 @@
 
 import itertools
 import os
+import signal
 import time
 from pathlib import Path
+from unittest.mock import patch
+
+from service.documents.model import Block, Document
+from service.documents.parse import PARSERS
+from service.records import read_upload
 
 
 def size_of(name, data, limits):
@@ -17,6 +23,12 @@ def wait_for_file(name, data, limits):
 
 def crash(name, data, limits):
     os.abort()
+
+
+def told_to_stop(name, data, limits):
+    """Die of SIGTERM, as a process does that has not come as far as to ignore it."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def presence(name, data, limits):
@@ -51,6 +63,19 @@ def rows_in_time(name, data, limits):
     for row in data.splitlines():
         limits.check_time()
         yield row
+
+
+def _read_slowly(name, data, limits):
+    """Take a second to read, or, where the name says so, for ever."""
+    time.sleep(1)
+    while "stuck" in name:
+        limits.check_time()
+    return Document(name, (Block(data.decode()),))
+
+
+def slow_archive(name, data, limits):
+    with patch.dict(PARSERS, {".txt": _read_slowly}):
+        yield from read_upload(name, data, limits)
 
 
 def endless(name, data, limits):

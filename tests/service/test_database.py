@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+import tomllib
 
 import pytest
+from packaging.requirements import Requirement
 from sqlalchemy import text
 
 from service.jobs.clock import add_clock
@@ -11,7 +13,8 @@ from service.problems import ProblemError
 from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.audit import note
-from service.storage.database import Database
+from service.storage.database import Database, DatabaseError
+from tests.conftest import ROOT
 
 
 def test_a_connection_in_use_is_closed_once_it_is_let_go_of(settings):
@@ -30,6 +33,24 @@ def test_sqlite_has_the_clock_that_the_job_library_asks_for(tmp_path):
     with database.session() as session:
         assert session.scalar(text("SELECT unixepoch('subsec')")) == pytest.approx(time.time(), abs=5)
     database.close()
+
+
+def test_a_job_library_is_refused_whose_private_names_may_be_others():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (library,) = (own for own in map(Requirement, project["dependencies"]) if own.name == "dbos")
+    assert list(library.specifier.filter(["2.9", "3.0", "3.9", "4.0"])) == ["3.0", "3.9"]
+
+
+def test_an_sqlite_that_is_too_old_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("sqlite3.sqlite_version_info", (3, 34, 1))
+    monkeypatch.setattr("sqlite3.sqlite_version", "3.34.1")
+    with pytest.raises(DatabaseError, match=r"SQLite 版本过低：本机为 3\.34\.1，需要 3\.35 或更高版本"):
+        Database(f"sqlite:///{tmp_path / 'a.sqlite'}").migrate()
+
+
+def test_a_host_that_can_be_no_name_is_told():
+    with pytest.raises(DatabaseError, match="数据库无法打开"):
+        Database("postgresql+psycopg://u:p@a..b/d").migrate()
 
 
 def test_postgresql_waits_for_nothing_without_end(postgresql):

@@ -18,11 +18,13 @@ from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 from openpyxl.cell.rich_text import CellRichText, TextBlock
 from PIL import Image, ImageDraw, ImageFont
+from sqlalchemy import select
 
 from screening.screener import MAX_CHARS
 from service.documents.model import DocumentError, Limits
 from service.documents.parse import parse_document
 from service.documents.screen import document_answer, parts
+from service.storage.tables import DocumentRecord
 from tests.service.conftest import BAD, GOOD
 
 CLAUSES = [
@@ -334,6 +336,19 @@ def test_reports_mark_the_words(client, report_format):
         assert "<mark>" in answer.text
         assert "<script" not in answer.text
     assert client.get(f"/v1/documents/{body['id']}/report.exe").status_code == 422
+
+
+def test_a_report_of_a_document_kept_with_what_xml_refuses(client):
+    document_id = send(client, "合同.docx", word_file(CLAUSES), kind="clause").json()["id"]
+    with client.app.state.runtime.database.session() as session:
+        kept = session.scalar(select(DocumentRecord).where(DocumentRecord.id == document_id))
+        kept.result = kept.result.replace("解释权", "解\ufffe释\uffff权")
+    answer = client.get(f"/v1/documents/{document_id}/report.xlsx")
+    assert answer.status_code == 200
+    book = openpyxl.load_workbook(io.BytesIO(answer.content))
+    texts = [str(value) for sheet in book for row in sheet.iter_rows(values_only=True) for value in row]
+    assert any("解释权" in text for text in texts)
+    assert not any("\ufffe" in text or "\uffff" in text for text in texts)
 
 
 def zip_of(entries, **options):

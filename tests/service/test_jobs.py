@@ -13,15 +13,27 @@ from datetime import timedelta
 import openpyxl
 import pyarrow as pa
 import pytest
+from dbos import DBOS
 from pyarrow import parquet
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from screening.screener import TextInput
 from service.reading import ROWS_AT_ONCE
-from service.records import Record
+from service.records import Failure, Record
 from service.storage.audit import note
-from service.storage.jobs import Purpose, add_rows, begin_job, create_job, finish_items, unfinished_jobs
+from service.storage.jobs import (
+    JobState,
+    Purpose,
+    add_rows,
+    begin_job,
+    create_job,
+    finish_items,
+    first_failures,
+    set_state,
+    unfinished_jobs,
+)
 from service.storage.leads import add_leads
 from service.storage.screenings import Particulars, digest, keep_answers
 from service.storage.tables import JobItem, JobRecord
@@ -99,6 +111,21 @@ def test_every_format_out(client, wait_for):
     found = parquet.read_table(io.BytesIO(get("parquet"))).to_pylist()
     assert [row["row"] for row in found] == [1, 2, 3]
     assert "clause_sole_interpretation" in found[0]["labels"].split()
+
+
+def test_rows_kept_with_what_xml_refuses_are_exported(client, wait_for):
+    runtime = client.app.state.runtime
+    rows = [Record("甲\ufffe", 1, TextInput(f"{BAD}\uffff\ufffe")), Failure("乙", 2, "第 2 行：\uffff 有误")]
+    with runtime.database.session() as session:
+        job_id = create_job(session, "", "", Purpose.UPLOAD, rows).id
+    runtime.executor.submit(job_id)
+    assert wait_for(job_id)["done"] == 1
+    answer = client.get(f"/v1/jobs/{job_id}/results", params={"format": "xlsx"})
+    assert answer.status_code == 200
+    header, first, second = openpyxl.load_workbook(io.BytesIO(answer.content)).active.iter_rows(values_only=True)
+    assert first[header.index("编号")] == "甲"
+    assert first[header.index("文本")] == BAD
+    assert second[header.index("错误")] == "第 2 行： 有误"
 
 
 def test_licence_numbers_stand_beside_the_findings(client, wait_for):
@@ -209,6 +236,26 @@ def test_a_large_job_is_kept_part_by_part_and_a_fault_leaves_none_of_it(client, 
     assert kept(database) == before
 
 
+def test_rows_with_an_error_are_found_by_their_index_and_looked_for_only_where_there_are_any(client):
+    database = client.app.state.runtime.database
+    good = [Record(str(row), row, TextInput(GOOD)) for row in range(1, 5001)]
+    bad = Failure("坏", 5001, "第 5001 行：text 不能为空")
+    asked = []
+    with Session(database.engine) as session:  # nothing is committed
+        faultless = create_job(session, "", "", Purpose.UPLOAD, good)
+        faulty = create_job(session, "", "", Purpose.UPLOAD, [*good, bad])
+        session.execute(text("ANALYZE"))
+        connection = session.connection()
+        event.listen(connection, "before_cursor_execute", lambda *given: asked.append(given[2:4]))
+        assert first_failures(session, faultless, 100) == []
+        assert asked == []
+        assert [item.item_id for item in first_failures(session, faulty, 100)] == ["坏"]
+        ((statement, parameters),) = asked
+        explain = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
+        plan = connection.exec_driver_sql(f"{explain} {statement}", parameters).fetchall()
+    assert "ix_job_items_error" in str(plan)
+
+
 def test_a_job_of_which_a_crash_left_a_part_is_not_shown_nor_run(client):
     runtime = client.app.state.runtime
     before = kept(runtime.database)
@@ -280,6 +327,37 @@ def test_a_job_that_cannot_go_on_ends_as_failed(client, wait_for, monkeypatch):
 
     monkeypatch.setattr("service.jobs.workflows.finish_items", away)
     job = wait_for(client.post("/v1/jobs", files={"file": ("a.jsonl", jsonl(ROWS))}).json()["id"])
+    assert job["state"] == "failed"
+    assert "重新提交" in job["error"]
+
+
+@pytest.mark.parametrize("broken", [JobState.RUNNING, JobState.DONE])
+def test_a_job_that_cannot_be_begun_or_ended_ends_as_failed(client, wait_for, monkeypatch, broken):
+    def fails_there(session, job_id, state, *more):
+        if state is broken:
+            raise ValueError("broken")
+        return set_state(session, job_id, state, *more)
+
+    monkeypatch.setattr("service.jobs.workflows.set_state", fails_there)
+    job = wait_for(client.post("/v1/jobs", files={"file": ("a.jsonl", jsonl(ROWS))}).json()["id"])
+    assert job["state"] == "failed"
+    assert "重新提交" in job["error"]
+
+
+def test_a_job_whose_failure_could_not_be_noted_fails_at_the_next_start(client, wait_for, monkeypatch):
+    def broken(*_):
+        raise ValueError("broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("service.jobs.workflows.set_state", broken)
+        job_id = client.post("/v1/jobs", files={"file": ("a.jsonl", jsonl(ROWS))}).json()["id"]
+        end = time.monotonic() + 30
+        while (workflow := DBOS.get_workflow_status(job_id)) is None or workflow.status != "ERROR":
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    assert client.get(f"/v1/jobs/{job_id}").json()["state"] == "queued"
+    client.app.state.runtime.executor._take_up_unfinished()
+    job = wait_for(job_id, 5)
     assert job["state"] == "failed"
     assert "重新提交" in job["error"]
 

@@ -1,5 +1,9 @@
 """What cannot be read is told in Chinese, as far as it is known."""
 
+import errno
+import tempfile
+from pathlib import Path
+
 import pytest
 
 JSON = "application/json"
@@ -35,3 +39,30 @@ def test_a_file_that_comes_as_text_is_told(client):
     )
     assert answer.status_code == 422
     assert answer.json()["detail"] == "file：应为上传的文件"
+
+
+def full_disk(*_, **__):
+    return Path("/dev/full").open("wb+", buffering=0)
+
+
+def test_a_full_disk_is_told(client, wait_for, monkeypatch):
+    job = client.post("/v1/jobs", files={"file": ("a.jsonl", '{"text": "概不退款"}'.encode())}).json()["id"]
+    wait_for(job)
+    monkeypatch.setattr(tempfile, "TemporaryFile", full_disk)
+    answers = [client.post("/v1/jobs", files={"file": ("a.jsonl", b" " * 2**21)})]
+    answers += [client.get(f"/v1/jobs/{job}/results?format={own}") for own in ("jsonl", "csv", "xlsx", "parquet")]
+    monkeypatch.undo()
+    monkeypatch.setattr("openpyxl.worksheet._writer.create_temporary_file", lambda: "/dev/full")
+    answers.append(client.get(f"/v1/jobs/{job}/results?format=xlsx"))
+    for answer in answers:
+        assert answer.status_code == 503, answer.text
+        assert answer.json()["detail"].startswith("服务器磁盘空间不足")
+
+
+def test_another_fault_of_the_disk_is_no_full_one(client, monkeypatch):
+    def broken(*_, **__):
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", broken)
+    assert client.post("/v1/jobs", files={"file": ("a.jsonl", b" " * 2**21)}).status_code == 400
+    assert client.get("/v1/jobs/none/results").status_code == 500

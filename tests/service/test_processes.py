@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from service.server import MODEL_DIED
+from service.server import MODEL_DIED, START_FAILED
 from tests.conftest import ROOT
 
 # `make soak` asks for the full size.
@@ -223,16 +223,75 @@ def test_chunks_of_a_process_whose_model_has_died_go_to_others(tmp_path, postgre
             check_results(other, job_id, 100)
 
 
-@pytest.mark.parametrize("address", ["postgresql://nobody:geheim@127.0.0.1:1/none", "sqlite:////proc/none/x.sqlite"])
-def test_an_unreachable_database_is_said_plainly(tmp_path, address):
+def ended(folder, *arguments, code="from service.cli import app; app()", **more):
+    """What a command said that ends by itself, and its exit code."""
     done = subprocess.run(
-        command("serve", "--port", str(free_port())),
-        env=environment(tmp_path, MINGJIAN_DATABASE_URL=address),
+        [sys.executable, "-c", code, *arguments],
+        env=environment(folder, **more),
         capture_output=True,
         text=True,
         timeout=90,
         check=False,
     )
-    assert done.returncode != 0
-    assert "数据库" in done.stderr
-    assert "geheim" not in done.stderr
+    return done.stderr, done.returncode
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("serve", "postgresql://nobody:geheim@127.0.0.1:1/none"),
+        ("serve", "postgresql://nobody:p@geheim@127.0.0.1/none"),
+        ("worker", "postgresql://nobody:p@geheim@127.0.0.1/none"),
+        ("serve", "sqlite:////proc/none/x.sqlite"),
+    ],
+)
+def test_an_unreachable_database_is_said_plainly(tmp_path, name, address):
+    said, code = ended(tmp_path, name, MINGJIAN_PORT=str(free_port()), MINGJIAN_DATABASE_URL=address)
+    assert code == START_FAILED
+    for words in ("start failed", "DatabaseError", "数据库"):
+        assert words in said
+    for words in ("geheim", "Traceback"):
+        assert words not in said
+
+
+FAILS = """
+from service.storage.database import Database
+def fails(self):
+    raise ValueError("机密的一句话")
+Database.migrate = fails
+from service.cli import app
+app()
+"""
+
+
+@pytest.mark.parametrize("style", ["json", "pretty"])
+@pytest.mark.parametrize("name", ["serve", "worker"])
+def test_the_log_of_a_failed_start_tells_the_kind_of_error_and_quotes_nothing(tmp_path, name, style):
+    more = {"MINGJIAN_LOG_FORMAT": style, "MINGJIAN_DATABASE_URL": "postgresql://127.0.0.1:1/none"}
+    said, code = ended(tmp_path, name, code=FAILS, MINGJIAN_PORT=str(free_port()), **more)
+    assert code == START_FAILED
+    assert "start failed" in said
+    assert "ValueError" in said
+    for words in ("机密", "\\u673a", "Traceback"):
+        assert words not in said
+
+
+def test_a_worker_asks_for_postgresql(tmp_path):
+    said, code = ended(tmp_path, "worker")
+    assert (code, "要用 PostgreSQL" in said, "Traceback" in said) == (2, True, False)
+
+
+def test_a_data_folder_with_sqlite_has_one_service_at_a_time(tmp_path):
+    port = free_port()
+    with service(tmp_path, port) as process:
+        file = {"file": ("a.txt", "本店每日九点营业".encode())}  # starts a reader, which outlives a kill for a while
+        assert httpx.post(f"http://127.0.0.1:{port}/v1/documents", files=file, timeout=30).status_code == 201
+        said, code = ended(tmp_path, "serve", "--port", str(free_port()))
+        assert (code, "正由另一个明鉴服务使用" in said, "Traceback" in said) == (2, True, False)
+        assert httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5).status_code == 200
+        process.kill()
+    with service(tmp_path, port) as process:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(25) == 0
+    with service(tmp_path, port):
+        pass

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import signal
 import time
 import zipfile
 from itertools import pairwise
@@ -25,8 +26,10 @@ from tests.service.bad_parsers import (
     presence,
     rows_in_time,
     size_of,
+    slow_archive,
     stumble,
     swell,
+    told_to_stop,
     too_large_to_send,
     wait_for_file,
 )
@@ -204,6 +207,43 @@ def test_rows_that_are_kept_slowly_are_not_late(monkeypatch):
     readers.stop()
 
 
+def test_each_entry_of_an_archive_has_its_own_time_and_comes_once_it_is_read(monkeypatch):
+    monkeypatch.setattr("service.reading.PATIENCE_S", 3.0)
+    readers = Readers(Settings(read_timeout=2))
+    names = ["1.txt", "2.txt", "stuck.txt", "4.txt", "5.txt"]
+
+    async def go():
+        await readers.read(size_of, "a.txt", io.BytesIO())  # starts the process
+        file = io.BytesIO(zip_of([(name, GOOD.encode()) for name in names]))
+        return await readers.read_rows(slow_archive, "a.zip", file, list)
+
+    lists = asyncio.run(go())
+    readers.stop()
+    assert [[row.id for row in rows] for rows in lists] == [[name] for name in names]
+    rows = [row for (row,) in lists]
+    assert [type(row) for row in rows] == [Record, Record, Failure, Record, Record]
+    assert "stuck.txt：读取文件超时" in rows[2].error
+
+
+def test_a_reader_is_not_ended_by_a_signal_to_the_whole_group(readers):
+    async def process():
+        number, *_ = await readers.read(presence, "a.pdf", io.BytesIO())
+        return number
+
+    before = asyncio.run(process())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(before, number)
+    time.sleep(0.5)
+    assert asyncio.run(process()) == before
+
+
+@pytest.mark.parametrize(("parser", "status", "words"), [(crash, 422, "意外中断"), (told_to_stop, 503, "正在停止")])
+def test_reading_that_broke_off_is_told(readers, parser, status, words):
+    with pytest.raises(ProblemError, match=words) as caught:
+        asyncio.run(readers.read(parser, "a.pdf", io.BytesIO()))
+    assert (caught.value.status, "Retry-After" in (caught.value.headers or {})) == (status, status == 503)
+
+
 def test_a_process_reads_one_upload_at_a_time(readers):
     """PDFium brings a process down, sooner or later, where two threads are in it."""
 
@@ -231,8 +271,9 @@ def test_reading_ends_when_the_service_does(readers):
         task = asyncio.create_task(readers.read(hang, "a.pdf", io.BytesIO()))
         await asyncio.sleep(1.5)
         readers.stop()
-        with pytest.raises(ProblemError):
+        with pytest.raises(ProblemError) as caught:
             await task
+        assert (caught.value.status, list(caught.value.headers)) == (503, ["Retry-After"])
 
     start = time.monotonic()
     asyncio.run(go())

@@ -120,6 +120,8 @@ def test_too_large_a_batch_is_refused(client):
         ({"text": GOOD, "kind": "poster"}, 422, "kind：取值无效"),
         ({"text": GOOD, "colour": "red"}, 422, "多余的字段"),
         ({"text": "坏\udcff字"}, 422, "text：含有控制字符"),
+        ({"text": "坏\ufffe字"}, 422, "text：含有控制字符"),
+        ({"text": "坏\uffff字"}, 422, "text：含有控制字符"),
         ({"text": "   "}, 200, ""),
     ],
 )

@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+import traceback
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from service.api import create_app
 from service.cli import app
 from service.security import LOCAL
 from service.settings import Settings, SettingsError, load_settings
+from service.storage.audit import WEBHOOK
 from service.storage.database import Database
 from service.storage.keys import Scope, create_key, revoke_key
 from tests.service.test_processes import free_port, job, service
@@ -112,6 +114,15 @@ def test_too_large_a_body_is_refused_whether_declared_or_not(guarded):
     assert guarded.post("/v1/screenings", content=parts(), headers=headers).status_code == 413
     upload = {"file": ("a.txt", b"a" * 60_000)}
     assert guarded.post("/v1/documents", files=upload, headers={"Authorization": f"Bearer {secret}"}).status_code == 413
+
+
+def test_how_large_a_body_may_be_is_told_by_the_path_and_not_by_its_media_type(guarded):
+    headers = {"Authorization": f"Bearer {guarded.secrets[Scope.SCREEN]}"}
+    document = {"file": ("a.txt", b"a" * 30_000)}
+    assert guarded.post("/v1/documents", files=document, headers=headers).status_code == 201
+    assert guarded.post("/v1/screenings", files=document, headers=headers).status_code == 413
+    headers["Content-Type"] = "application/json"
+    assert guarded.post("/v1/documents", content=b"a" * 30_000, headers=headers).status_code == 422
 
 
 def test_answers_carry_an_id_and_safe_headers(guarded):
@@ -260,6 +271,7 @@ def test_keys_from_the_command_line(environment):
         (LOCAL.name, "本机 是操作记录专用的名称"),
         ("命令行", "操作记录专用"),
         (" 启动 ", "启动 是操作记录专用的名称"),
+        (WEBHOOK, "结果回传 是操作记录专用的名称"),
     ],
 )
 def test_a_name_that_no_key_can_have_is_told(environment, name, words):
@@ -309,6 +321,45 @@ def test_a_wrong_setting_is_told_in_chinese(environment, name, value, words):
     done = CliRunner().invoke(app, ["config", "show"])
     assert done.exit_code == 2
     assert done.stderr.strip() == f"错误：设置有误：{words}"
+
+
+@pytest.mark.parametrize("command", [["keys", "list"], ["serve"], ["worker"], ["config", "show"]])
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("geheim", "不是有效的数据库地址"),
+        ("postgresql://u:p:geheim/d", "不是有效的数据库地址"),  # Python's int() quotes it
+        ("postgresql://u:geheim@[::1/d", "不是有效的数据库地址"),
+        ("sqlite://geheim/x.sqlite", "不是有效的数据库地址"),
+        ("sqlite:////tmp/x?timeout=geheim", "不是有效的数据库地址"),
+        ("sqlite://", "应写明 SQLite 数据库的文件"),
+        ("mysql://u:geheim@h/d", "只支持 postgresql（psycopg）和 sqlite"),
+        ("postgresql+asyncpg://u:geheim@h/d", "只支持 postgresql（psycopg）和 sqlite"),
+        ("geheim://u@h/d", "只支持 postgresql（psycopg）和 sqlite"),
+    ],
+)
+def test_an_address_that_is_none_of_a_database_is_told(environment, command, address, words):
+    environment.setenv("MINGJIAN_DATABASE_URL", address)
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 2
+    assert done.stderr.startswith("错误：设置有误：MINGJIAN_DATABASE_URL ")
+    assert words in done.stderr
+    assert "geheim" not in done.output
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert "geheim" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("postgres://u:p%40@h/d", "postgresql+psycopg://u:p%40@h/d"),
+        ("postgresql://u@h/d", "postgresql+psycopg://u@h/d"),
+        ("sqlite:////a/b.sqlite", "sqlite:////a/b.sqlite"),
+    ],
+)
+def test_an_address_of_a_database_names_its_driver(given, used):
+    assert Settings(database_url=given).database() == used
 
 
 def test_the_openapi_file_is_the_committed_one(guarded):

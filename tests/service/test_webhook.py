@@ -15,6 +15,7 @@ from service.jobs import workflows
 from service.jobs.executor import JOBS_AT_ONCE
 from service.jobs.webhook import signature
 from service.settings import Settings
+from service.storage.audit import WEBHOOK
 from service.storage.jobs import finish_items
 from tests.conftest import ROOT
 from tests.service.conftest import BAD, GOOD, LOCAL
@@ -71,6 +72,11 @@ def delivering(folder, receiver):
     )
 
 
+def entries_of_webhook(client):
+    entries = client.get("/v1/audit").json()["items"]
+    return [(entry["action"], entry["object_id"]) for entry in entries if entry["actor"] == WEBHOOK]
+
+
 def test_results_are_delivered_signed_and_again_after_a_refusal(tmp_path, receiver):
     settings = delivering(tmp_path, receiver)
     with TestClient(create_app(settings), base_url=LOCAL) as client:
@@ -80,7 +86,11 @@ def test_results_are_delivered_signed_and_again_after_a_refusal(tmp_path, receiv
         while not receiver.taken:
             assert time.monotonic() < end
             time.sleep(0.1)
+        while len(noted := entries_of_webhook(client)) < 3:
+            assert time.monotonic() < end
+            time.sleep(0.1)
     assert receiver.tries == 3
+    assert sorted(noted) == [("export_lead", "L0"), ("export_lead", "L1"), ("export_lead", "L2")]
     headers, body = receiver.taken[0]
     assert headers["X-Mingjian-Signature"] == signature(SECRET, headers["X-Mingjian-Timestamp"], body)
     results = json.loads(body)["results"]
