@@ -139,7 +139,7 @@ def _unreadable(error: HTTPException) -> str:
     return TITLES[400]
 
 
-def _disk_is_full(error: BaseException | None) -> bool:
+def disk_is_full(error: BaseException | None) -> bool:
     """Whether a write failed for lack of room; lxml, which writes workbooks to a file, has an error of its own."""
     match error:
         case OSError():
@@ -174,7 +174,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
-        if _disk_is_full(error.__cause__):  # an upload is written to the disk as it comes
+        if disk_is_full(error.__cause__):  # an upload is written to the disk as it comes
             return _no_room(request)
         detail = _unreadable(error) if error.status_code == 400 else TITLES.get(error.status_code, TITLES[400])  # noqa: PLR2004
         headers = dict(error.headers) if error.headers else None
@@ -183,7 +183,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(OSError)
     @app.exception_handler(SerialisationError)
     async def unwritten(request: Request, error: Exception) -> JSONResponse:
-        if not _disk_is_full(error):
+        if not disk_is_full(error):
             raise error
         return _no_room(request)
 

@@ -27,7 +27,7 @@ class AuditItem(BaseModel):
     """一条操作记录。"""
 
     at: Moment = Field(description="时间（UTC）")
-    actor: str = Field(description="密钥名称，或“本机”“命令行”“启动”")
+    actor: str = Field(description="密钥名称，或“本机”“命令行”“启动”“结果回传”")
     action: str = Field(description="操作")
     object_id: str = Field(description="操作的对象")
 
