@@ -15,7 +15,7 @@ from screening.taxonomy import KIND_NAMES, Kind
 from screening.wide import WideModel, WideReading
 
 # Larger batches outgrow the cache, and leave threads idle at the end; a pass costs as much as so many tokens more.
-BATCH_TOKENS = 512
+BATCH_TOKENS = 256
 BATCH_OVERHEAD = 32
 CATEGORY_CHARS = 40
 # Each batch that is read takes some 10 MB of memory.

@@ -20,8 +20,17 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
+from screening.artifact import NETWORK
 from screening.screener import Screener
-from training.bench.common import THREADS, inputs_of, medians, peak_memory_mb, raw_session, sample_rows
+from training.bench.common import (
+    THREADS,
+    inputs_of,
+    medians,
+    peak_memory_mb,
+    raw_session,
+    sample_rows,
+    shared_session,
+)
 from training.bench.pipelines import ShippedClassifier, text_pipeline
 from training.corpus import Row
 
@@ -168,6 +177,7 @@ def bench_http() -> dict[str, Any]:
             {
                 "http_batch": batches,
                 "raw_int8": raw_session(screener.classifier, inputs),
+                "shared_int8": shared_session(folder / NETWORK, screener.classifier, inputs),
                 "pipeline": lambda: classify(texts, truncation=True),
                 "pipeline_batched": lambda: classify(texts, truncation=True, batch_size=PIPELINE_BATCH),
             }
@@ -178,6 +188,7 @@ def bench_http() -> dict[str, Any]:
     return {
         "texts_per_s": {name: round(len(rows) / value, 1) for name, value in median.items()},
         "batch_to_raw": round(median["raw_int8"] / median["http_batch"], 3),
+        "batch_to_shared": round(median["shared_int8"] / median["http_batch"], 3),
         "batch_to_pipeline": round(median["pipeline"] / median["http_batch"], 2),
         "batch_to_pipeline_batched": round(median["pipeline_batched"] / median["http_batch"], 2),
         "singles": singles,
