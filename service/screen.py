@@ -53,12 +53,19 @@ def _keep(runtime: Runtime, results: Mapping[str, tuple[TextInput, Screening]]) 
         keep_answers(session, results)
 
 
-async def screen_parts(runtime: Runtime, items: Sequence[TextInput]) -> list[Screening]:
-    """Screen parts of a document and keep their answers; raises TextError where one cannot be read."""
+async def _look_up(
+    runtime: Runtime, items: Sequence[TextInput]
+) -> tuple[list[str], dict[str, tuple[int, Screening]], dict[str, TextInput]]:
+    """Return the digests of items, the kept answers, and by digest the items that have none."""
     digests = [digest(item, runtime.model_version) for item in items]
     kept = await runtime.database_call(_kept, runtime, digests)
     KEPT.inc(sum(key in kept for key in digests))
-    new = {key: item for key, item in zip(digests, items, strict=True) if key not in kept}
+    return digests, kept, {key: item for key, item in zip(digests, items, strict=True) if key not in kept}
+
+
+async def screen_parts(runtime: Runtime, items: Sequence[TextInput]) -> list[Screening]:
+    """Screen parts of a document and keep their answers; raises TextError where one cannot be read."""
+    digests, kept, new = await _look_up(runtime, items)
     results = {key: result for key, (_, result) in kept.items()}
     if new:
         for key, outcome in zip(new, await run_worker(runtime, list(new.values())), strict=True):
@@ -74,10 +81,7 @@ async def screen_requests(
 ) -> list[ScreeningAnswer | TextError]:
     """Screen and keep texts; those that cannot be read have their error in place of an answer."""
     items = [request.item() for request in requests]
-    digests = [digest(item, runtime.model_version) for item in items]
-    kept = await runtime.database_call(_kept, runtime, digests)
-    KEPT.inc(sum(key in kept for key in digests))
-    new = {key: item for key, item in zip(digests, items, strict=True) if key not in kept}
+    digests, kept, new = await _look_up(runtime, items)
     results: dict[str, Outcome] = {key: result for key, (_, result) in kept.items()}
     if new:
         try:
