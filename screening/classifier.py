@@ -119,6 +119,13 @@ def length_sorted_batches(lengths: Sequence[int], max_tokens: int) -> list[list[
     return batches
 
 
+def _output(logits: Floats, contributions: Floats, encoding: Encoding, wide: WideReading | None) -> Output:
+    """Return what network and wide part say of a text; `contributions` (labels, tokens) are of all tokens."""
+    text = slice(text_start(encoding), len(encoding.ids) - 1)
+    total = logits if wide is None else logits + wide.logits
+    return Output(total, contributions[:, text], tuple(encoding.offsets[text]), wide)
+
+
 def load_tokenizer(path: Path, max_tokens: int) -> Tokenizer:
     """Load a tokenizer that cuts pairs at `max_tokens`, from the second part only."""
     tokenizer = Tokenizer.from_file(str(path))
@@ -187,21 +194,19 @@ class Classifier:
         # The longest texts come first, so that all threads end at the same time.
         batches = length_sorted_batches([len(encoding.ids) for encoding in encodings], BATCH_TOKENS)[::-1]
 
-        def read(indices: list[int]) -> list[Output]:
-            return self._read([inputs[i] for i in indices], [encodings[i] for i in indices])
+        def read(indices: list[int]) -> tuple[Floats, Floats]:
+            return self._read([encodings[i] for i in indices])
 
         # What is one batch alone needs no other thread.
         done = self._threads.map(read, batches) if len(batches) > 1 else map(read, batches)
-        order = [i for indices in batches for i in indices]
-        outputs = dict(zip(order, (output for own in done for output in own), strict=True))
+        wide = self._read_wide(inputs)  # while the threads read
+        outputs: dict[int, Output] = {}
+        for indices, (logits, contributions) in zip(batches, done, strict=True):
+            for row, i in enumerate(indices):
+                outputs[i] = _output(logits[row], contributions[row], encodings[i], wide[i])
         return [outputs[i] for i in range(len(inputs))]
 
-    def _read(self, inputs: Sequence[Input], encodings: Sequence[Encoding]) -> list[Output]:
-        """Classify one batch."""
+    def _read(self, encodings: Sequence[Encoding]) -> tuple[Floats, Floats]:
+        """Return the network's logits (rows, labels) of one batch, and its contributions (rows, labels, tokens)."""
         logits, contributions = self.session.run(["logits", "contributions"], self.feed(encodings))
-        outputs = []
-        for row, (encoding, wide) in enumerate(zip(encodings, self._read_wide(inputs), strict=True)):
-            text = slice(text_start(encoding), len(encoding.ids) - 1)
-            total = logits[row] if wide is None else logits[row] + wide.logits
-            outputs.append(Output(total, contributions[row][:, text], tuple(encoding.offsets[text]), wide))
-        return outputs
+        return logits, contributions

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from stdnum.cn import ric, uscc
 from stdnum.exceptions import InvalidComponent
 
-from screening.normalise import Normalised, compatible, map_characters
+from screening.normalise import CharacterTable, Normalised, compatible, map_characters
 from screening.taxonomy import InspectionRow
 
 PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼新"
@@ -205,9 +205,12 @@ FORMS = (
 )
 
 
+_PLAIN = CharacterTable(lambda character: compatible(character).upper())
+
+
 def _plain(text: str) -> Normalised:
     """Return a text in compatibility forms and capitals, without hidden characters."""
-    return map_characters(Normalised.unchanged(text), lambda character: compatible(character).upper())
+    return map_characters(Normalised.unchanged(text), _PLAIN)
 
 
 def _is_identity_card(number: str) -> bool:

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Self
 
 import yaml
@@ -66,17 +66,33 @@ class Normalised:
         return (inside[0], inside[-1] + 1) if inside else (0, 0)
 
 
-def map_characters(source: Normalised, change: Callable[[str], str]) -> Normalised:
-    """Replace each character by none, one or several."""
-    characters = [change(character) for character in source.text]
-    text = "".join(characters)
-    if all(len(new) == 1 for new in characters):
+class CharacterTable(dict[int, str]):
+    """What each character becomes, none, one or several, by its code point; worked out when it first comes."""
+
+    def __init__(self, change: Callable[[str], str]) -> None:
+        super().__init__()
+        self._change = change
+
+    def __missing__(self, code: int) -> str:
+        new = self._change(chr(code))
+        if len(self) < MAX_CHARACTERS:
+            self[code] = new
+        return new
+
+
+def map_characters(source: Normalised, table: CharacterTable) -> Normalised:
+    """Replace each character by what it becomes."""
+    text = source.text.translate(table)
+    if text == source.text:
+        return source
+    sizes = [len(table[ord(character)]) for character in source.text]
+    if all(size == 1 for size in sizes):
         return Normalised(text, source.starts, source.ends)
     starts: list[int] = []
     ends: list[int] = []
-    for new, start, end in zip(characters, source.starts, source.ends, strict=True):
-        starts += [start] * len(new)
-        ends += [end] * len(new)
+    for size, start, end in zip(sizes, source.starts, source.ends, strict=True):
+        starts += [start] * size
+        ends += [end] * size
     return Normalised(text, tuple(starts), tuple(ends))
 
 
@@ -106,16 +122,38 @@ def _substitute(source: Normalised, pattern: re.Pattern[str], change: Callable[[
     return Normalised("".join(parts), tuple(starts), tuple(ends))
 
 
+@dataclass(frozen=True)
+class _Evasions:
+    """Spellings that hide a word: of single characters, and `words` with the pattern that finds them.
+
+    No text without one of the characters `telling` holds any of the words.
+    """
+
+    characters: CharacterTable
+    words: dict[str, str]
+    pattern: re.Pattern[str]
+    telling: frozenset[str]
+
+    def reveal(self, source: Normalised) -> Normalised:
+        """Return the text with the words meant."""
+        plain = map_characters(source, self.characters)
+        if self.telling.isdisjoint(plain.text.lower()):
+            return plain
+        return _substitute(plain, self.pattern, lambda match: self.words[match[0].lower().replace(" ", "")])
+
+
 @cache
-def _evasions() -> tuple[dict[str, str], dict[str, str], re.Pattern[str]]:
+def _evasions() -> _Evasions:
     table = yaml.safe_load(data_file("evasions.yaml").read_text(encoding="utf-8"))
+    characters: dict[str, str] = table["characters"]
     words = {key.lower().replace(" ", ""): value for key, value in table["words"].items()}
     longest_first = sorted(table["words"], key=len, reverse=True)
     spelled = (
         " ?".join(re.escape(part) for part in re.findall("[a-z]+|[^a-z ]+", word.lower())) for word in longest_first
     )
     pattern = re.compile("(?<![a-z])(?:" + "|".join(spelled) + ")(?![a-z])", re.ASCII | re.IGNORECASE)
-    return table["characters"], words, pattern
+    telling = frozenset(character for word in words for character in re.findall("[a-z]", word) or word)
+    return _Evasions(CharacterTable(lambda own: characters.get(own, own)), words, pattern, telling)
 
 
 @cache
@@ -131,24 +169,30 @@ def _converter() -> OpenCC:
     return OpenCC("t2s")
 
 
-@lru_cache(MAX_CHARACTERS)
 def _simple(character: str) -> str:
     return str(_converter().convert(character))
 
 
+_SIMPLE = CharacterTable(_simple)
+# Nothing becomes of those that the phrase around them decides on: a text with one of them is never left as it is.
+_SIMPLE_ALONE = CharacterTable(lambda character: "" if character in IN_PHRASES else _simple(character))
+
+
 def _simplify(source: Normalised) -> Normalised:
-    if all(_simple(character) == character and character not in IN_PHRASES for character in set(source.text)):
+    if source.text.translate(_SIMPLE_ALONE) == source.text:
         return source
     simple = _converter().convert(source.text)
     if len(simple) == len(source.text):  # phrases are converted in context, nearly always one for one
         return Normalised(simple, source.starts, source.ends)
-    return map_characters(source, _simple)
+    return map_characters(source, _SIMPLE)
 
 
-@lru_cache(MAX_CHARACTERS)
 def compatible(character: str) -> str:
     """Return a character's compatibility form, nothing for a hidden one."""
     return "" if HIDDEN.match(character) else unicodedata.normalize("NFKC", character)
+
+
+_COMPATIBLE = CharacterTable(compatible)
 
 
 def normalise(text: str) -> Normalised:
@@ -156,14 +200,12 @@ def normalise(text: str) -> Normalised:
 
     White space becomes single spaces. The text may become empty.
     """
-    characters, words, pattern = _evasions()
     whole, parts = _split_characters()
-    result = map_characters(Normalised.unchanged(text), compatible)
+    result = map_characters(Normalised.unchanged(text), _COMPATIBLE)
     result = _substitute(result, WHITE, lambda _: " ")
     result = _simplify(result)
     result = _substitute(result, WEDGE, lambda _: "")
     result = _substitute(result, SPACED, lambda match: match[0].replace(match[1], ""))
     result = _substitute(result, BRACKETED, lambda match: match[0][1::3])
     result = _substitute(result, parts, lambda match: whole[match[0]])
-    result = map_characters(result, lambda c: characters.get(c, c))
-    return _substitute(result, pattern, lambda match: words[match[0].lower().replace(" ", "")])
+    return _evasions().reveal(result)

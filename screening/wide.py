@@ -119,7 +119,9 @@ class WideModel:
         logits, weights = self._logits(found, len(texts))
         around = features(hash_grams(contexts, CONTEXT_LENGTHS, CONTEXT_SEED), self.rarity, len(contexts))
         total = logits + self._logits(around, len(contexts))[0] + self.bias
-        together = Together(grams, found, weights, self.scales)
+        order = np.argsort(grams.owners, kind="stable")
+        bounds = np.searchsorted(grams.owners[order], np.arange(len(texts) + 1))
+        together = Together(grams, found, weights, self.scales, order, bounds)
         return [
             WideReading(own, len(text), i, together) for i, (own, text) in enumerate(zip(total, texts, strict=True))
         ]
@@ -127,12 +129,14 @@ class WideModel:
 
 @dataclass(frozen=True)
 class Together:
-    """What was worked out for texts that were read together."""
+    """What was worked out for texts read together; the n-grams of text i are order[bounds[i]:bounds[i + 1]]."""
 
     grams: Grams
     features: Features
     weights: NDArray[np.int8]
     scales: Floats
+    order: Indices
+    bounds: Indices
 
 
 @dataclass(frozen=True)
@@ -150,8 +154,8 @@ class WideReading:
 
     def characters(self, label: int) -> Floats:
         """Return the parts of the text's characters (characters,) in a label's logit."""
-        grams, found = self.together.grams, self.together.features
-        own = np.flatnonzero(grams.owners == self.place)
+        grams, found, bounds = self.together.grams, self.together.features, self.together.bounds
+        own = self.together.order[bounds[self.place] : bounds[self.place + 1]]
         places, starts, lengths = found.places[own], grams.starts[own], grams.lengths[own]
         weights = self.together.weights[places, label] * self.together.scales[label]
         shares = weights * found.values[places] / found.counts[places] / lengths

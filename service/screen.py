@@ -13,10 +13,14 @@ from service.runtime import Runtime
 from service.schemas.screenings import ScreeningAnswer, ScreeningRequest, screening_answer
 from service.storage.audit import note
 from service.storage.screenings import add_records, digest, find_answers, keep_answers
-from service.task import Outcome
-from service.worker import WorkerDeadError
+from service.task import Outcome, Task
+from service.worker import PASS_PIECES, WorkerDeadError
 
 RETRY_AFTER_S = "2"
+
+
+# A batch is read in parts of one pass of the model, so that the answers of one are kept while the model reads the next.
+PART = PASS_PIECES
 
 
 class LateError(ProblemError):
@@ -27,18 +31,19 @@ class LateError(ProblemError):
         self.outcomes = outcomes
 
 
-async def run_worker(runtime: Runtime, items: Sequence[TextInput]) -> list[Outcome]:
-    """Have the worker screen texts; raises ProblemError 429 or 503, or LateError."""
+async def _outcomes(runtime: Runtime, task: Task) -> list[Outcome]:
+    """Wait for a task of the worker; raises ProblemError 503, or LateError."""
     try:
-        task = runtime.worker.submit(items)
         # The future is cancelled where time is up: the worker reads no further.
         return await asyncio.wait_for(asyncio.wrap_future(task.future), runtime.settings.request_timeout)
-    except QueueFullError as error:
-        raise crowded() from error
     except WorkerDeadError as error:
-        raise ProblemError(503, str(error), {"Retry-After": RETRY_AFTER_S}) from error
+        raise _unavailable(error) from error
     except TimeoutError as error:
         raise LateError(task.outcomes) from error
+
+
+def _unavailable(error: WorkerDeadError) -> ProblemError:
+    return ProblemError(503, str(error), {"Retry-After": RETRY_AFTER_S})
 
 
 def _kept(runtime: Runtime, digests: Sequence[str]) -> dict[str, tuple[int, Screening]]:
@@ -48,71 +53,85 @@ def _kept(runtime: Runtime, digests: Sequence[str]) -> dict[str, tuple[int, Scre
     return {key: (answer.seq, Screening.model_validate_json(answer.result)) for key, answer in found.items()}
 
 
-def _keep(runtime: Runtime, results: Mapping[str, tuple[TextInput, Screening]]) -> None:
+def _keep(runtime: Runtime, part: Mapping[str, TextInput], outcomes: Sequence[Outcome | None]) -> dict[str, int]:
+    """Keep the answers among the outcomes of texts, by digest, and return their seq."""
+    answers = {
+        key: (item, outcome)
+        for (key, item), outcome in zip(part.items(), outcomes, strict=True)
+        if isinstance(outcome, Screening)
+    }
     with runtime.database.session() as session:
-        keep_answers(session, results)
+        return keep_answers(session, answers)
 
 
-async def _look_up(
-    runtime: Runtime, items: Sequence[TextInput]
-) -> tuple[list[str], dict[str, tuple[int, Screening]], dict[str, TextInput]]:
-    """Return the digests of items, the kept answers, and by digest the items that have none."""
+async def _screen_part(
+    runtime: Runtime, part: Mapping[str, TextInput], task: Task
+) -> tuple[dict[str, Outcome], dict[str, int]]:
+    """Wait for the outcomes of texts, given by digest, and keep the answers among them: outcomes and seqs by digest."""
+    try:
+        outcomes = await _outcomes(runtime, task)
+    except LateError as late:
+        # Sent again, the same texts get further.
+        await runtime.database_call(_keep, runtime, part, late.outcomes)
+        raise
+    seqs = await runtime.database_call(_keep, runtime, part, outcomes)
+    return dict(zip(part, outcomes, strict=True)), seqs
+
+
+async def _screen(runtime: Runtime, items: Sequence[TextInput]) -> tuple[list[Outcome], list[int | None]]:
+    """Return the outcomes of texts, and the seqs of their kept answers, None where a text cannot be read."""
     digests = [digest(item, runtime.model_version) for item in items]
     kept = await runtime.database_call(_kept, runtime, digests)
     KEPT.inc(sum(key in kept for key in digests))
-    return digests, kept, {key: item for key, item in zip(digests, items, strict=True) if key not in kept}
+    results: dict[str, Outcome] = {key: result for key, (_, result) in kept.items()}
+    seqs = {key: seq for key, (seq, _) in kept.items()}
+    new = {key: item for key, item in zip(digests, items, strict=True) if key not in kept}
+    # Texts of like length are read together, so that little is padded.
+    ordered = sorted(new.items(), key=lambda own: len(own[1].text))
+    parts = [dict(ordered[start : start + PART]) for start in range(0, len(ordered), PART)]
+    try:
+        tasks = runtime.worker.submit_parts([list(part.values()) for part in parts])
+    except QueueFullError as error:
+        raise crowded() from error
+    except WorkerDeadError as error:
+        raise _unavailable(error) from error
+    waiting = [_screen_part(runtime, part, task) for part, task in zip(parts, tasks, strict=True)]
+    for done in await asyncio.gather(*waiting, return_exceptions=True):
+        if isinstance(done, BaseException):
+            raise done
+        results |= done[0]
+        seqs |= done[1]
+    return [results[key] for key in digests], [seqs.get(key) for key in digests]
 
 
 async def screen_parts(runtime: Runtime, items: Sequence[TextInput]) -> list[Screening]:
     """Screen parts of a document and keep their answers; raises TextError where one cannot be read."""
-    digests, kept, new = await _look_up(runtime, items)
-    results = {key: result for key, (_, result) in kept.items()}
-    if new:
-        for key, outcome in zip(new, await run_worker(runtime, list(new.values())), strict=True):
-            if not isinstance(outcome, Screening):
-                raise outcome
-            results[key] = outcome
-        await runtime.database_call(_keep, runtime, {key: (item, results[key]) for key, item in new.items()})
-    return [results[key] for key in digests]
+    results: list[Screening] = []
+    for outcome in (await _screen(runtime, items))[0]:
+        if not isinstance(outcome, Screening):
+            raise outcome
+        results.append(outcome)
+    return results
 
 
 async def screen_requests(
     runtime: Runtime, actor: str, requests: Sequence[ScreeningRequest]
 ) -> list[ScreeningAnswer | TextError]:
     """Screen and keep texts; those that cannot be read have their error in place of an answer."""
-    items = [request.item() for request in requests]
-    digests, kept, new = await _look_up(runtime, items)
-    results: dict[str, Outcome] = {key: result for key, (_, result) in kept.items()}
-    if new:
-        try:
-            results |= zip(new, await run_worker(runtime, list(new.values())), strict=True)
-        except LateError as late:
-            # Sent again, the same texts get further.
-            found = zip(new.items(), late.outcomes, strict=True)
-            done = {key: (item, outcome) for (key, item), outcome in found if isinstance(outcome, Screening)}
-            await runtime.database_call(_keep, runtime, done)
-            raise
+    outcomes, seqs = await _screen(runtime, [request.item() for request in requests])
 
-    def keep() -> list[ScreeningAnswer | TextError]:
-        fresh = {key: (item, result) for key, item in new.items() if isinstance(result := results[key], Screening)}
-        outcomes = [results[key] for key in digests]
-        good = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, Screening)]
+    def record() -> list[ScreeningAnswer | TextError]:
+        good = [(request, seq) for request, seq in zip(requests, seqs, strict=True) if seq is not None]
         with runtime.database.session() as session:
-            seqs = keep_answers(session, fresh) | {key: seq for key, (seq, _) in kept.items()}
-            records = add_records(
-                session,
-                actor,
-                [seqs[digests[place]] for place in good],
-                [requests[place].particulars() for place in good],
-            )
-            note(session, actor, "screen", *(record.id for record in records))
-        by_place = dict(zip(good, records, strict=True))
+            records = add_records(session, actor, [seq for _, seq in good], [own.particulars() for own, _ in good])
+            note(session, actor, "screen", *(own.id for own in records))
+        following = iter(records)
         return [
-            screening_answer(by_place[place], outcome, items[place].text) if isinstance(outcome, Screening) else outcome
-            for place, outcome in enumerate(outcomes)
+            screening_answer(next(following), outcome, request.text) if isinstance(outcome, Screening) else outcome
+            for request, outcome in zip(requests, outcomes, strict=True)
         ]
 
-    answers = await runtime.database_call(keep)
+    answers = await runtime.database_call(record)
     for answer in answers:
         TEXTS.labels("request", answer.verdict.value if isinstance(answer, ScreeningAnswer) else "error").inc()
     return answers
