@@ -187,6 +187,13 @@ def deliver(job_id: str, pages: int) -> None:
         _note_undelivered(job_id, refused)
 
 
+def have_delivered(job_id: str) -> None:
+    """Have the results of an ended job's leads, as far as there are any, sent to the webhook."""
+    if pages := _pages(job_id):
+        with SetWorkflowID(f"{job_id}.delivery"):
+            DBOS.enqueue_workflow(DELIVERY_QUEUE, deliver, job_id, pages)
+
+
 @DBOS.workflow(name="run_job")
 def run_job(job_id: str) -> None:
     """Screen all chunks of a job, and have the results of leads that there are sent to the webhook."""
@@ -201,6 +208,4 @@ def run_job(job_id: str) -> None:
     except Exception as failure:  # a step that no retry could save, as when the database was away
         log.error("job failed", error=type(failure).__name__)  # noqa: TRY400 - a trace may quote a text
         _fail(job_id)
-    if pages := _pages(job_id):
-        with SetWorkflowID(f"{job_id}.delivery"):
-            DBOS.enqueue_workflow(DELIVERY_QUEUE, deliver, job_id, pages)
+    have_delivered(job_id)

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpx
 import pytest
-from dbos import error
+from dbos import DBOS, error
 from fastapi.testclient import TestClient
 
 from service.api import create_app
@@ -16,7 +16,7 @@ from service.jobs.executor import JOBS_AT_ONCE
 from service.jobs.webhook import signature
 from service.settings import Settings
 from service.storage.audit import WEBHOOK
-from service.storage.jobs import finish_items
+from service.storage.jobs import JobState, finish_items, set_state
 from tests.conftest import ROOT
 from tests.service.conftest import BAD, GOOD, LOCAL
 from tests.service.test_processes import free_port, service, wait_until
@@ -127,6 +127,34 @@ def test_what_can_be_delivered_is_whatever_else_fails(tmp_path, receiver, monkey
     assert "重新提交" in job["error"]
     delivered = [result["id"] for _, body in receiver.taken for result in json.loads(body)["results"]]
     assert delivered == [f"L{n}" for n in range(100, 4 * workflows.PASS_ROWS)]
+
+
+def test_what_a_job_left_whose_failure_could_not_be_noted_is_delivered_at_the_next_start(
+    tmp_path, receiver, monkeypatch
+):
+    receiver.tries = 2
+    settings = delivering(tmp_path, receiver)
+
+    def cannot_end(session, job_id, state, *more):
+        if state is not JobState.RUNNING:
+            raise ValueError("broken")
+        return set_state(session, job_id, state, *more)
+
+    with TestClient(create_app(settings), base_url=LOCAL) as client, monkeypatch.context() as patch:
+        patch.setattr(workflows, "set_state", cannot_end)
+        job_id = client.post("/v1/leads", json={"leads": [{"id": "L0", "text": BAD}]}).json()["job_id"]
+        end = time.monotonic() + 30
+        while (workflow := DBOS.get_workflow_status(job_id)) is None or workflow.status != "ERROR":
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    assert not receiver.taken
+    with TestClient(create_app(settings), base_url=LOCAL) as client:
+        assert client.get(f"/v1/jobs/{job_id}").json()["state"] == "failed"
+        end = time.monotonic() + 30
+        while not receiver.taken:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    assert json.loads(receiver.taken[0][1])["results"][0]["id"] == "L0"
 
 
 def test_a_dead_receiver_does_not_hold_jobs_up(tmp_path):
