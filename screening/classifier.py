@@ -18,6 +18,8 @@ from screening.wide import WideModel, WideReading
 BATCH_TOKENS = 256
 BATCH_OVERHEAD = 32
 CATEGORY_CHARS = 40
+# The wide part reads so many at a time: what it works out for them takes a kilobyte a character.
+WIDE_TEXTS = 64
 # Each batch that is read takes some 10 MB of memory.
 MOST_THREADS = 8
 # At most, that mark where context and text begin and end; no other token stands for less than a character.
@@ -186,7 +188,11 @@ class Classifier:
     def _read_wide(self, inputs: Sequence[Input]) -> Sequence[WideReading | None]:
         if self._wide is None:
             return [None] * len(inputs)
-        return self._wide.read([item.text for item in inputs], [item.context() for item in inputs])
+        readings: list[WideReading] = []
+        for start in range(0, len(inputs), WIDE_TEXTS):
+            part = inputs[start : start + WIDE_TEXTS]
+            readings += self._wide.read([item.text for item in part], [item.context() for item in part])
+        return readings
 
     def run(self, inputs: Sequence[Input]) -> list[Output]:
         """Classify inputs in length-sorted batches; results come in the order of the inputs."""

@@ -74,10 +74,9 @@ class CharacterTable(dict[int, str]):
         self._change = change
 
     def __missing__(self, code: int) -> str:
-        new = self._change(chr(code))
-        if len(self) < MAX_CHARACTERS:
-            self[code] = new
-        return new
+        if len(self) >= MAX_CHARACTERS:  # filled by a text of rare characters
+            self.clear()
+        return self.setdefault(code, self._change(chr(code)))
 
 
 def map_characters(source: Normalised, table: CharacterTable) -> Normalised:

@@ -87,21 +87,15 @@ class InferenceWorker:
 
     def submit(self, items: Sequence[TextInput], priority: Priority = Priority.REQUEST) -> Task:
         """Hand texts in; raises QueueFullError or WorkerDeadError. A text that cannot be read has a TextError."""
-        (task,) = self.submit_parts([items], priority)
-        return task
-
-    def submit_parts(self, parts: Sequence[Sequence[TextInput]], priority: Priority = Priority.REQUEST) -> list[Task]:
-        """Hand texts in as several tasks, all or none; raises as `submit` does."""
         if not self.alive:
             raise WorkerDeadError("推理服务没有运行")
         backlog = self._backlogs[priority]
-        backlog.enter([item for part in parts for item in part])
-        tasks = [Task(priority, part, backlog.leave) for part in parts]
-        for task in tasks:
-            self._put(task)
+        backlog.enter(items)
+        task = Task(priority, items, backlog.leave)
+        self._put(task)
         if not self._thread.is_alive():
             self._fail_all(WorkerDeadError("推理服务没有运行"))
-        return tasks
+        return task
 
     def _put(self, task: Task) -> None:
         """Let a task wait behind those of its priority."""

@@ -155,7 +155,7 @@ def test_all_text_of_a_word_file_is_read_once():
 def test_what_was_screened_before_is_answered_from_what_is_kept(client, monkeypatch):
     content = word_file(CLAUSES)
     first = send(client, "a.docx", content, kind="clause").json()
-    monkeypatch.setattr(client.app.state.runtime.worker, "submit_parts", None)
+    monkeypatch.setattr(client.app.state.runtime.worker, "submit", None)
     second = send(client, "b.docx", content, kind="clause").json()
     assert second["segments"] == first["segments"] and second["id"] != first["id"]
     assert any(own["findings"] for own in first["segments"])

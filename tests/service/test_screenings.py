@@ -180,7 +180,7 @@ def test_a_full_queue_says_when_to_come_again(client, monkeypatch):
     def full(*_):
         raise QueueFullError("排队已满")
 
-    monkeypatch.setattr(client.app.state.runtime.worker, "submit_parts", full)
+    monkeypatch.setattr(client.app.state.runtime.worker, "submit", full)
     answer = client.post("/v1/screenings", json={"text": uuid.uuid4().hex})
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
