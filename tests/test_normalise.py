@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from screening.normalise import normalise
+from screening.normalise import MAX_CHARACTERS, CharacterTable, Normalised, map_characters, normalise
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,11 @@ def test_offsets_are_ordered_and_in_bounds(text):
 )
 def test_phrases_of_characters_that_both_scripts_have_are_simplified(posted, plain):
     assert normalise(posted).text == plain
+
+
+def test_a_text_of_rare_characters_does_not_fill_a_table_for_good():
+    table = CharacterTable(str.upper)
+    map_characters(Normalised.unchanged("".join(map(chr, range(0x20000, 0x20000 + MAX_CHARACTERS + 100)))), table)
+    assert map_characters(Normalised.unchanged("aß"), table) == Normalised("ASS", (0, 1, 1), (1, 2, 2))
+    assert {ord("a"), ord("ß")} < table.keys()
+    assert len(table) <= MAX_CHARACTERS
