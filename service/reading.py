@@ -4,6 +4,7 @@ Parsers are other people's code and uploads are hostile: what hangs, crashes or 
 """
 
 import asyncio
+import io
 import math
 import multiprocessing
 import signal
@@ -11,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -26,6 +27,7 @@ from screening.textfile import EncodingError
 from service.documents.model import DocumentError, Limits
 from service.logs import set_up_logs
 from service.problems import ProblemError
+from service.records import Enclosed
 from service.settings import Settings
 
 READERS = 2
@@ -39,6 +41,7 @@ BROKEN_OFF = "读取文件时意外中断，文件可能过大或已损坏，请
 STOPPING = "服务正在停止，请稍后再试"
 PIECE_BYTES = 256 * 1024
 ROWS_AT_ONCE = 1000
+BYTES_AT_ONCE = 4 * 1024 * 1024
 SEND_EVERY_S = 1.0
 Result = TypeVar("Result")
 Row = TypeVar("Row")
@@ -86,18 +89,22 @@ def _joined(pieces: list[bytes]) -> bytes:
 def _answer(pipe: Connection, answer: Any) -> None:  # noqa: ANN401 - whatever a parser returns
     """Send what a parser returned: rows that it yields, in lists, or the one thing, in a list of its own.
 
-    A row that took long goes out at once, with those before it: the service sees that reading goes on.
+    A row that took long goes out at once, with those before it: the service sees that reading goes on. Documents go
+    out before they are many bytes together.
     """
     if not isinstance(answer, Iterator):
         pipe.send([answer])
         return
     rows: list[Any] = []
+    size = 0
     sent = time.monotonic()
     for row in answer:
         rows.append(row)
-        if len(rows) == ROWS_AT_ONCE or time.monotonic() - sent >= SEND_EVERY_S:
+        size += len(row.content) if isinstance(row, Enclosed) else 0
+        if len(rows) == ROWS_AT_ONCE or size >= BYTES_AT_ONCE or time.monotonic() - sent >= SEND_EVERY_S:
             pipe.send(rows)
             rows = []
+            size = 0
             sent = time.monotonic()
     if rows:
         pipe.send(rows)
@@ -209,7 +216,6 @@ class Readers:
             rows=settings.max_rows,
             text_chars=settings.max_chars,
             deadline=time.monotonic() + settings.read_timeout,
-            entry_seconds=settings.read_timeout,
         )
 
     def _run(
@@ -242,7 +248,7 @@ class Readers:
     ) -> Result:
         """Run a parser that yields rows, and beside the event loop `take` on them, in lists, as they come.
 
-        The settings' `read_timeout` is for each list, and for each entry of an archive, not for the whole.
+        The settings' `read_timeout` is for each list, not for the whole.
         Raises ProblemError, and what `take` raises, which has a DocumentError or EncodingError where reading fails.
         """
         limits = self._limits()
@@ -250,12 +256,31 @@ class Readers:
         timeless = replace(limits, deadline=math.inf)
         return await self._queue(partial(self._run, parser, name, file, timeless, limits.deadline, take))
 
+    def read_for_job(self, parser: Callable[[str, bytes, Limits], Result], name: str, data: bytes) -> Result:
+        """Run a parser when its turn comes, however late; raises DocumentError (503 as the service stops)."""
+
+        def work() -> Result:
+            limits = self._limits()
+            answer: Result = self._run(parser, name, io.BytesIO(data), limits, limits.deadline, _only)
+            return answer
+
+        try:
+            return self._submit(work).result()
+        except CancelledError as error:
+            raise DocumentError(STOPPING, HTTPStatus.SERVICE_UNAVAILABLE) from error
+
+    def _submit(self, work: Callable[[], Result]) -> Future[Result]:
+        try:
+            return self._threads.submit(work)
+        except RuntimeError as error:  # no more is taken
+            raise DocumentError(STOPPING, HTTPStatus.SERVICE_UNAVAILABLE) from error
+
     async def _queue(self, work: Callable[[], Result]) -> Result:
         if not self._places.acquire(blocking=False):
             raise ProblemError(429, "正在读取的文件过多，请稍后再试", {"Retry-After": RETRY_AFTER_S})
-        future = self._threads.submit(work)
-        future.add_done_callback(lambda _: self._places.release())
         try:
+            future = self._submit(work)
+            future.add_done_callback(lambda _: self._places.release())
             return await asyncio.wrap_future(future)
         except EncodingError as error:
             raise ProblemError(415, str(error)) from error

@@ -1,9 +1,13 @@
-"""Reads the rows of a file of texts (JSONL, CSV, xlsx, parquet, a zip of documents), and writes their results."""
+"""Reads the rows of a file of texts (JSONL, CSV, xlsx, parquet, a zip of documents), and writes their results.
+
+The documents of an archive come unread: reading one may take as long as a picture's text takes to be recognised.
+"""
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path, PurePath
 from typing import Annotated, Any
@@ -18,7 +22,7 @@ from service.documents.archive import entry_name, open_archive, read_entry
 from service.documents.columns import header_of, places, text_places
 from service.documents.model import DocumentError, Limits
 from service.documents.office import open_sheets
-from service.documents.parse import parse_document
+from service.documents.parse import parse_document, safe_name
 from service.documents.table import csv_rows
 from service.schemas.common import MAX_ID, Printable, echo
 
@@ -73,6 +77,32 @@ class Failure:
     def to_json(self) -> str:
         """Return the row's failure as one line of JSON; it has no findings."""
         return json.dumps({"id": self.id, "row": self.row, "error": self.error, "findings": []}, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Enclosed:
+    """A document of an archive that is still to be read; `name` ends in its file name."""
+
+    id: str
+    row: int
+    name: str
+    content: bytes
+
+    def read(self, text_of: Callable[[str, bytes], str], limits: Limits) -> Record | Failure:
+        """Return the document as a row, of its whole text."""
+        try:
+            text = text_of(self.name, self.content)
+        except DocumentError as error:
+            return Failure(self.id, self.row, f"{self.id}：{error}")
+        return _record(self.row, ("id", "text"), (self.id, text), limits)
+
+
+Row = Record | Failure | Enclosed
+
+
+def document_text(name: str, data: bytes, limits: Limits) -> str:
+    """Return the whole text of a document; raises DocumentError."""
+    return parse_document(name, data, limits).text
 
 
 def _why(error: ValidationError) -> str:
@@ -172,28 +202,25 @@ def _parquet_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
         raise DocumentError("Parquet 文件已损坏，无法读取") from error
 
 
-def _zip_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
-    """Yield each document of an archive as one text; one that takes longer than `limits.entry_seconds` fails alone."""
+def _zip_rows(data: bytes, limits: Limits) -> Iterator[Failure | Enclosed]:
+    """Yield each document of an archive."""
     archive = open_archive(data, limits)
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     unpacked = 0
     for row, entry in enumerate(entries, 1):
-        limits.check_time()
         name = entry_name(entry)
         try:
             content = read_entry(archive, entry, limits)
-            unpacked += len(content)
-            if unpacked <= limits.unpacked_bytes:
-                text = parse_document(name, content, limits.for_entry()).text
         except DocumentError as error:
             yield Failure(echo(name), row, f"{echo(name)}：{error}")
             continue
+        unpacked += len(content)
         if unpacked > limits.unpacked_bytes:
             raise DocumentError("压缩文件解开后过大", 413)
-        yield _record(row, ("id", "text"), (echo(name), text), limits)
+        yield Enclosed(echo(name), row, safe_name(name), content)
 
 
-def _rows(name: str, data: bytes, limits: Limits) -> Iterator[Record | Failure]:
+def _rows(name: str, data: bytes, limits: Limits) -> Iterator[Row]:
     match PurePath(name).suffix.lower():
         case ".jsonl":
             return _json_rows(decode(data, name), limits)
@@ -210,8 +237,8 @@ def _rows(name: str, data: bytes, limits: Limits) -> Iterator[Record | Failure]:
             raise DocumentError(f"不支持的文件格式 {other or '（无扩展名）'}，支持 jsonl、csv、xlsx、parquet、zip", 415)
 
 
-def read_upload(name: str, data: bytes, limits: Limits) -> Iterator[Record | Failure]:
-    """Yield every row of an upload, good or bad; raises EncodingError or DocumentError."""
+def read_upload(name: str, data: bytes, limits: Limits) -> Iterator[Row]:
+    """Yield every row of an upload, good, bad or still to be read; raises EncodingError or DocumentError."""
     unpacked = 0
     for number, row in enumerate(_rows(name, data, limits), 1):
         limits.check_time()
@@ -226,4 +253,6 @@ def read_upload(name: str, data: bytes, limits: Limits) -> Iterator[Record | Fai
 
 def read_records(path: Path) -> Iterator[Record | Failure]:
     """Yield every row of a file, good or bad; raises as `read_upload` does."""
-    yield from read_upload(path.name, path.read_bytes(), Limits())
+    limits = Limits()
+    for row in read_upload(path.name, path.read_bytes(), limits):
+        yield row.read(partial(document_text, limits=limits), limits) if isinstance(row, Enclosed) else row

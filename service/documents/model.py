@@ -22,8 +22,7 @@ class DocumentError(MingjianError):
 class Limits:
     """What a parser may take at most.
 
-    `chars` are those of a document, `text_chars` those of one row; `deadline` is by the monotonic clock, and
-    `entry_seconds` are those in which each entry of an archive of documents is to be read.
+    `chars` are those of a document, `text_chars` those of one row; `deadline` is by the monotonic clock.
     """
 
     pages: int = 500
@@ -33,11 +32,6 @@ class Limits:
     rows: int = 1_000_000
     text_chars: int = MAX_CHARS
     deadline: float = math.inf
-    entry_seconds: float = math.inf
-
-    def for_entry(self) -> "Limits":
-        """Return the limits of an entry that is read from now on: its deadline is its own."""
-        return replace(self, deadline=min(self.deadline, time.monotonic() + self.entry_seconds))
 
     def check_time(self) -> None:
         """Raise DocumentError where reading takes too long: a thread can only end itself."""

@@ -15,7 +15,7 @@ from dbos import DBOS, DBOSConfig, SetWorkflowID
 
 from service.jobs.clock import add_clock
 from service.jobs.context import set_runtime
-from service.jobs.workflows import CHUNK_QUEUE, DELIVERY_QUEUE, JOB_QUEUE, fail_job, have_delivered, run_job
+from service.jobs.workflows import CHUNK_QUEUE, DELIVERY_QUEUE, JOB_QUEUE, fail_job, run_job
 from service.runtime import Runtime
 from service.storage.executors import forget, note_life
 from service.storage.jobs import incomplete_jobs, remove_job, unfinished_jobs
@@ -87,8 +87,7 @@ class JobExecutor:
         for job_id in unfinished:
             workflow = DBOS.get_workflow_status(job_id)
             if workflow and workflow.status in ENDED_IN_ERROR:
-                fail_job(self._runtime, job_id)
-                have_delivered(job_id)
+                DBOS.enqueue_workflow(JOB_QUEUE, fail_job, job_id)
             else:
                 self.submit(job_id)
 

@@ -5,6 +5,9 @@ has one result.
 """
 
 import time
+from functools import partial
+from http import HTTPStatus
+from typing import NoReturn
 
 import structlog
 from dbos import DBOS, SetWorkflowID, error
@@ -12,9 +15,11 @@ from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 
 from screening.results import Screening
 from screening.screener import TextError, TextInput
+from service.documents.model import DocumentError, Limits
 from service.jobs.context import current
 from service.jobs.webhook import send_page
 from service.metrics import TEXTS
+from service.records import document_text
 from service.runtime import Runtime
 from service.storage.audit import WEBHOOK, note
 from service.storage.jobs import (
@@ -23,8 +28,10 @@ from service.storage.jobs import (
     find_job,
     finish_items,
     input_of,
+    next_file,
     note_error,
     set_state,
+    take_text,
     waiting_items,
 )
 from service.storage.leads import outcomes_of_job
@@ -70,18 +77,48 @@ def _hand_in(runtime: Runtime, items: list[TextInput]) -> list[Outcome]:
     try:
         return runtime.worker.submit(items, Priority.JOB).future.result()
     except WorkerDeadError:
-        # The process stops, or its model has died: the chunk stays unfinished for the next process. To raise here would
-        # end it as failed.
-        log.warning("worker gone, leaving the chunk")
-        while True:
-            time.sleep(PATIENCE_S)
+        _leave_chunk("its model has died, or the process stops")
+
+
+def _leave_chunk(why: str) -> NoReturn:
+    """Leave the chunk unfinished for the next process: to raise here would end it as failed."""
+    log.warning("leaving the chunk", reason=why)
+    while True:
+        time.sleep(PATIENCE_S)
+
+
+def _document_text(runtime: Runtime, name: str, content: bytes) -> str:
+    """Have a reader read a document; raises DocumentError."""
+    try:
+        return runtime.readers.read_for_job(document_text, name, content)
+    except DocumentError as failure:
+        if failure.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            _leave_chunk("the process stops")
+        raise
+
+
+def read_documents(runtime: Runtime, job_id: str, first: int, end: int) -> None:
+    """Read those of the rows first:end of a job that are documents, one after another; each is kept at once."""
+    limits = Limits(text_chars=runtime.settings.max_chars)
+    while True:
+        with runtime.database.session() as session:
+            job = find_job(session, job_id)
+            found = next_file(session, job.seq, first, end) if job else None
+        if found is None:
+            return
+        number, document = found
+        read = document.read(partial(_document_text, runtime), limits)
+        with runtime.database.session() as session:
+            if job := find_job(session, job_id):
+                take_text(session, job, number, read)
 
 
 def screen_rows(runtime: Runtime, job_id: str, first: int, end: int) -> bool:
     """Screen and finish the unfinished rows first:end of a job; tell whether the job goes on."""
+    read_documents(runtime, job_id, first, end)
     with runtime.database.session() as session:
         job = find_job(session, job_id)
-        if job is None or job.state == JobState.CANCELLED:
+        if job is None or job.state in (JobState.CANCELLED, JobState.FAILED):
             return False
         inputs = {item.number: input_of(item) for item in waiting_items(session, job.seq, first, end)}
         digests = {number: digest(item, runtime.model_version) for number, item in inputs.items()}
@@ -133,15 +170,11 @@ def _finish(job_id: str) -> None:
         set_state(session, job_id, JobState.DONE)
 
 
-def fail_job(runtime: Runtime, job_id: str) -> None:
-    """End a job that cannot go on, unless it has ended; its finished rows keep their results."""
-    with runtime.database.session() as session:
-        set_state(session, job_id, JobState.FAILED, "任务中途出错，已完成的结果保留，请重新提交其余数据")
-
-
 @_step
 def _fail(job_id: str) -> None:
-    fail_job(current(), job_id)
+    """End a job that cannot go on, unless it has ended; its finished rows keep their results."""
+    with current().database.session() as session:
+        set_state(session, job_id, JobState.FAILED, "任务中途出错，已完成的结果保留，请重新提交其余数据")
 
 
 @_step
@@ -187,7 +220,7 @@ def deliver(job_id: str, pages: int) -> None:
         _note_undelivered(job_id, refused)
 
 
-def have_delivered(job_id: str) -> None:
+def _have_delivered(job_id: str) -> None:
     """Have the results of an ended job's leads, as far as there are any, sent to the webhook."""
     if pages := _pages(job_id):
         with SetWorkflowID(f"{job_id}.delivery"):
@@ -208,4 +241,11 @@ def run_job(job_id: str) -> None:
     except Exception as failure:  # a step that no retry could save, as when the database was away
         log.error("job failed", error=type(failure).__name__)  # noqa: TRY400 - a trace may quote a text
         _fail(job_id)
-    have_delivered(job_id)
+    _have_delivered(job_id)
+
+
+@DBOS.workflow(name="fail_job")
+def fail_job(job_id: str) -> None:
+    """End a job whose workflow has ended in error, as `run_job` would have."""
+    _fail(job_id)
+    _have_delivered(job_id)

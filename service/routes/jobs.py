@@ -17,7 +17,7 @@ from service.cursors import decode_cursor, page_of
 from service.documents.parse import safe_name
 from service.exports import MEDIA_TYPES, write_results
 from service.problems import NOT_FOUND, ProblemError
-from service.records import Failure, Record, read_upload
+from service.records import Row, read_upload
 from service.runtime import Runtime, database_faults, runtime_of
 from service.schemas.common import Cursor, Id
 from service.schemas.jobs import JobAnswer, JobPage, job_answer
@@ -46,7 +46,7 @@ EVENT_EVERY_S = 1.0
 PIECE = 64 * 1024
 
 
-def _create(runtime: Runtime, actor: str, name: str, chunks: Iterator[list[Record | Failure]]) -> str:
+def _create(runtime: Runtime, actor: str, name: str, chunks: Iterator[list[Row]]) -> str:
     """Keep rows as they come, and queue the job once all are kept; return its id. What fails leaves no job.
 
     Each chunk has its own transaction: others, who on SQLite wait for it, get in between.

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import ScalarSelect, delete, func, insert, select, text, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
 from screening.screener import TextInput
-from service.records import Failure, Record
+from service.records import Enclosed, Failure, Record, Row
 from service.storage.database import Database
-from service.storage.tables import HAS_ERROR, JobItem, JobRecord, Lead, LeadResult, now
+from service.storage.tables import HAS_ERROR, JobFile, JobItem, JobRecord, Lead, LeadResult, now
 
 LEAD_LOCK = 728302
 # The state of a job some of whose rows are still to be kept: it is neither run nor shown.
@@ -48,7 +48,7 @@ def begin_job(session: Session, actor: str, name: str, purpose: Purpose) -> JobR
     return job
 
 
-def add_rows(session: Session, job: JobRecord, rows: Sequence[Record | Failure]) -> None:
+def add_rows(session: Session, job: JobRecord, rows: Sequence[Row]) -> None:
     """Keep the next rows of an incomplete job; bad rows are finished at once, with their error."""
     items = [
         {
@@ -56,17 +56,24 @@ def add_rows(session: Session, job: JobRecord, rows: Sequence[Record | Failure])
             "number": number,
             "row": row.row,
             "item_id": row.id[:200],
-            "text": "" if isinstance(row, Failure) else row.item.text,
-            "kind": None if isinstance(row, Failure) else row.item.kind,
-            "category": "" if isinstance(row, Failure) else row.item.category,
+            "text": row.item.text if isinstance(row, Record) else "",
+            "kind": row.item.kind if isinstance(row, Record) else None,
+            "category": row.item.category if isinstance(row, Record) else "",
             "finished": isinstance(row, Failure),
             "error": row.error[:500] if isinstance(row, Failure) else "",
         }
         for number, row in enumerate(rows, job.total)
     ]
+    files = [
+        {"job_seq": job.seq, "number": number, "name": row.name, "content": row.content}
+        for number, row in enumerate(rows, job.total)
+        if isinstance(row, Enclosed)
+    ]
     session.add(job)  # the session that began the job may have ended
     if items:
         session.execute(insert(JobItem), items)
+    if files:
+        session.execute(insert(JobFile), files)
     job.total += len(rows)
     job.failed += sum(isinstance(row, Failure) for row in rows)
 
@@ -105,7 +112,8 @@ def _remove_some(session: Session, job_id: str) -> bool:
     if first is None:
         session.delete(job)
         return False
-    session.execute(delete(JobItem).where(JobItem.job_seq == job.seq, JobItem.number < first + DELETE_ROWS))
+    for table in (JobFile, JobItem):
+        session.execute(delete(table).where(table.job_seq == job.seq, table.number < first + DELETE_ROWS))
     return True
 
 
@@ -148,15 +156,43 @@ def set_state(session: Session, job_id: str, state: JobState, error: str = "") -
     result = session.execute(statement)
     assert isinstance(result, CursorResult)  # noqa: S101 - an update has a row count
     if result.rowcount and state in (JobState.CANCELLED, JobState.FAILED):
+        session.execute(delete(JobFile).where(JobFile.job_seq == _seq_of(job_id)))
         _give_up_leads(session, job_id)
     return bool(result.rowcount)
+
+
+def _seq_of(job_id: str) -> ScalarSelect[int]:
+    return select(JobRecord.seq).where(JobRecord.id == job_id).scalar_subquery()
 
 
 def _give_up_leads(session: Session, job_id: str) -> None:
     """Forget the leads of a job that have no outcome and will have none, so that they can be sent in again."""
     _lock_leads(session)
-    job = select(JobRecord.seq).where(JobRecord.id == job_id).scalar_subquery()
-    session.execute(delete(Lead).where(Lead.job_seq == job, Lead.seq.not_in(select(LeadResult.lead_seq))))
+    session.execute(delete(Lead).where(Lead.job_seq == _seq_of(job_id), Lead.seq.not_in(select(LeadResult.lead_seq))))
+
+
+def next_file(session: Session, job_seq: int, first: int, end: int) -> tuple[int, Enclosed] | None:
+    """Return the first document among the rows first:end of a job that is still to be read, with its number."""
+    query = (
+        select(JobFile, JobItem)
+        .join(JobItem, (JobItem.job_seq == JobFile.job_seq) & (JobItem.number == JobFile.number))
+        .where(JobFile.job_seq == job_seq, JobFile.number >= first, JobFile.number < end)
+    )
+    found = session.execute(query.order_by(JobFile.number).limit(1)).first()
+    if found is None:
+        return None
+    file, item = found
+    return file.number, Enclosed(item.item_id, item.row, file.name, file.content)
+
+
+def take_text(session: Session, job: JobRecord, number: int, read: Record | Failure) -> None:
+    """Keep what a row's document says, or finish the row with what is wrong with it; the document itself goes."""
+    if isinstance(read, Failure):
+        finish_items(session, job, {number: read.error}, job.model_version)
+    else:
+        own = (JobItem.job_seq == job.seq, JobItem.number == number, JobItem.finished.is_(False))
+        session.execute(update(JobItem).where(*own).values(text=read.item.text))
+    session.execute(delete(JobFile).where(JobFile.job_seq == job.seq, JobFile.number == number))
 
 
 def waiting_items(session: Session, job_seq: int, first: int, end: int) -> list[JobItem]:

@@ -133,6 +133,17 @@ class JobItem(Base):
     )
 
 
+class JobFile(Base):
+    """A document that a row of a job consists of, until it is read."""
+
+    __tablename__ = "job_files"
+
+    job_seq: Mapped[int] = mapped_column(ForeignKey("jobs.seq"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    content: Mapped[bytes]
+
+
 class Lead(Base):
     """A lead from the monitoring platform, by the platform's own id."""
 

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 from service.documents.model import Block, Document
 from service.documents.parse import PARSERS
-from service.records import read_upload
+from service.records import document_text
 
 
 def size_of(name, data, limits):
@@ -73,9 +73,9 @@ def _read_slowly(name, data, limits):
     return Document(name, (Block(data.decode()),))
 
 
-def slow_archive(name, data, limits):
+def slow_text(name, data, limits):
     with patch.dict(PARSERS, {".txt": _read_slowly}):
-        yield from read_upload(name, data, limits)
+        return document_text(name, data, limits)
 
 
 def endless(name, data, limits):

@@ -36,7 +36,8 @@ from service.storage.jobs import (
 )
 from service.storage.leads import add_leads
 from service.storage.screenings import Particulars, digest, keep_answers
-from service.storage.tables import JobItem, JobRecord
+from service.storage.tables import JobFile, JobItem, JobRecord
+from tests.service.bad_parsers import slow_text
 from tests.service.conftest import BAD, GOOD
 
 ROWS = [
@@ -157,15 +158,62 @@ def test_exports_leave_no_files(client, wait_for, monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_zip_of_documents(client, wait_for):
+def documents(**contents):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("协议/会员.txt", BAD)
-        archive.writestr("坏.docx", b"not a docx")
-        archive.writestr("店铺.html", f"<html><body><p>{GOOD}</p></body></html>")
-    job = wait_for(client.post("/v1/jobs", files={"file": ("文件.zip", buffer.getvalue())}).json()["id"])
-    assert (job["done"], job["failed"]) == (2, 1)
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    return {"file": ("文件.zip", buffer.getvalue())}
+
+
+def unread(client):
+    with client.app.state.runtime.database.session() as session:
+        return session.scalar(select(func.count()).select_from(JobFile))
+
+
+def test_a_zip_of_documents(client, wait_for):
+    page = f"<html><body><p>{GOOD}</p></body></html>"
+    files = documents(**{"协议/会员.txt": BAD, "坏.docx": b"not a docx", "店铺.html": page, "图/空.txt": ""})
+    job = wait_for(client.post("/v1/jobs", files=files).json()["id"])
+    assert (job["done"], job["failed"]) == (2, 2)
     assert "坏.docx" in job["errors"][0]["error"]
+    assert "文件是空的" in job["errors"][1]["error"]
+    answer = client.get(f"/v1/jobs/{job['id']}/results", params={"format": "csv"})
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    assert [(row["编号"], row["文本"]) for row in rows] == [
+        ("协议/会员.txt", BAD),
+        ("坏.docx", ""),
+        ("店铺.html", GOOD),
+        ("图/空.txt", ""),
+    ]
+    assert unread(client) == 0
+
+
+@pytest.fixture
+def slow_reading(client, monkeypatch):
+    """Documents take a second each, or, named so, longer than they may."""
+    readers = client.app.state.runtime.readers
+    monkeypatch.setattr(readers, "_settings", readers._settings.model_copy(update={"read_timeout": 3}))
+    monkeypatch.setattr("service.jobs.workflows.document_text", slow_text)
+
+
+@pytest.mark.usefixtures("slow_reading")
+def test_a_job_reads_its_documents_itself_and_one_that_is_stuck_fails_alone(client, wait_for):
+    files = documents(**{"一.txt": f"{GOOD}一", "stuck.txt": BAD, "三.txt": f"{GOOD}三"})
+    job = client.post("/v1/jobs", files=files).json()
+    assert (job["total"], job["done"], job["failed"]) == (3, 0, 0)
+    job = wait_for(job["id"])
+    assert (job["done"], job["failed"]) == (2, 1)
+    assert "stuck.txt：读取文件超时" in job["errors"][0]["error"]
+
+
+@pytest.mark.usefixtures("slow_reading")
+def test_documents_of_a_cancelled_job_are_forgotten(client, wait_for):
+    job_id = client.post("/v1/jobs", files=documents(**{f"{n}.txt": GOOD for n in range(20)})).json()["id"]
+    assert unread(client) > 0
+    client.post(f"/v1/jobs/{job_id}/cancel")
+    assert wait_for(job_id)["done"] == 0
+    assert unread(client) == 0
 
 
 def test_progress_comes_as_events(client, wait_for):

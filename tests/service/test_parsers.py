@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from screening.errors import MingjianError
 from service.documents.model import DocumentError, Limits
 from service.documents.parse import PARSERS, parse_document, safe_name
-from service.records import Failure, Record, read_upload
+from service.records import Enclosed, Failure, Record, read_upload
 from tests.service.test_documents import CLAUSES, excel_file, pdf_file, word_file
 
 LIMITS = Limits(pages=20, unpacked_bytes=4_000_000, pixels=1_000_000, chars=100_000)
@@ -62,4 +62,4 @@ def test_any_bytes_as_a_job(name, content):
     except MingjianError as error:
         assert str(error)
     else:
-        assert all(isinstance(row, Record | Failure) for row in rows)
+        assert all(isinstance(row, Record | Failure | Enclosed) for row in rows)

@@ -16,8 +16,8 @@ from pyarrow import parquet
 from service.documents.model import DocumentError, Limits
 from service.documents.parse import PARSERS, parse_document
 from service.problems import ProblemError
-from service.reading import MAX_WAITING, READERS, ROWS_AT_ONCE, Readers
-from service.records import Failure, Record, read_upload
+from service.reading import BYTES_AT_ONCE, MAX_WAITING, READERS, ROWS_AT_ONCE, STOPPING, Readers
+from service.records import Failure, Record, read_records, read_upload
 from service.settings import Settings
 from tests.service.bad_parsers import (
     crash,
@@ -26,7 +26,6 @@ from tests.service.bad_parsers import (
     presence,
     rows_in_time,
     size_of,
-    slow_archive,
     stumble,
     swell,
     told_to_stop,
@@ -207,22 +206,25 @@ def test_rows_that_are_kept_slowly_are_not_late(monkeypatch):
     readers.stop()
 
 
-def test_each_entry_of_an_archive_has_its_own_time_and_comes_once_it_is_read(monkeypatch):
-    monkeypatch.setattr("service.reading.PATIENCE_S", 3.0)
-    readers = Readers(Settings(read_timeout=2))
-    names = ["1.txt", "2.txt", "stuck.txt", "4.txt", "5.txt"]
+def test_documents_of_an_archive_come_unread_and_before_they_are_much_together(readers):
+    contents = [os.urandom(BYTES_AT_ONCE // 2) for _ in range(5)]
 
     async def go():
-        await readers.read(size_of, "a.txt", io.BytesIO())  # starts the process
-        file = io.BytesIO(zip_of([(name, GOOD.encode()) for name in names]))
-        return await readers.read_rows(slow_archive, "a.zip", file, list)
+        file = io.BytesIO(zip_of([(f"{n}.bin", content) for n, content in enumerate(contents)]))
+        return await readers.read_rows(read_upload, "a.zip", file, list)
 
     lists = asyncio.run(go())
+    assert [len(rows) for rows in lists] == [2, 2, 1]
+    assert [row.content for rows in lists for row in rows] == contents
+
+
+def test_stopped_readers_say_so(readers):
     readers.stop()
-    assert [[row.id for row in rows] for rows in lists] == [[name] for name in names]
-    rows = [row for (row,) in lists]
-    assert [type(row) for row in rows] == [Record, Record, Failure, Record, Record]
-    assert "stuck.txt：读取文件超时" in rows[2].error
+    with pytest.raises(ProblemError) as caught:
+        asyncio.run(readers.read(size_of, "a.txt", io.BytesIO()))
+    assert (caught.value.status, caught.value.detail) == (503, STOPPING)
+    with pytest.raises(DocumentError, match=STOPPING):
+        readers.read_for_job(size_of, "a.txt", b"")
 
 
 def test_a_reader_is_not_ended_by_a_signal_to_the_whole_group(readers):
@@ -300,12 +302,13 @@ def test_rows_that_cannot_be_kept_fail_alone():
         row.id.encode()
 
 
-def test_a_file_that_no_parser_foresaw_fails_alone(monkeypatch):
+def test_a_file_that_no_parser_foresaw_fails_alone(monkeypatch, tmp_path):
     def broken(*_):
         raise UnicodeError("odd")
 
     monkeypatch.setitem(PARSERS, ".md", broken)
-    rows = list(read_upload("a.zip", zip_of([("a.md", b"x"), ("b.txt", b"a\x00b")]), Limits()))
+    (file := tmp_path / "a.zip").write_bytes(zip_of([("a.md", b"x"), ("b.txt", b"a\x00b")]))
+    rows = list(read_records(file))
     assert isinstance(rows[0], Failure)
     assert rows[1].item.text == "ab"
 

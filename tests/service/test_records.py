@@ -7,7 +7,7 @@ import pytest
 from pyarrow import parquet
 
 from service.documents.model import Limits
-from service.records import read_upload
+from service.records import read_records, read_upload
 from tests.service.conftest import BAD, GOOD
 from tests.service.test_documents import workbook, zip_of
 
@@ -38,13 +38,13 @@ def test_title_and_description_are_one_text(name):
     assert [row.item.text for row in read_upload(name, content, Limits())] == ["苦荞茶\n降血糖", "绿茶"]
 
 
-def test_names_of_a_windows_archive_are_read_and_each_entry_is():
+def test_names_of_a_windows_archive_are_read_and_each_entry_is(tmp_path):
     """Chinese Windows writes names in GBK without a sign; an archive may hold one name twice."""
     content = zip_of([("name00.txt", GOOD), ("name01.txt", BAD)])
     for place in (b"name00.txt", b"name01.txt"):
         content = content.replace(place, "广告词.txt".encode("gbk"))
-    rows = list(read_upload("a.zip", content, Limits()))
-    assert [(row.id, row.item.text) for row in rows] == [("广告词.txt", GOOD), ("广告词.txt", BAD)]
+    (file := tmp_path / "a.zip").write_bytes(content)
+    assert [(row.id, row.item.text) for row in read_records(file)] == [("广告词.txt", GOOD), ("广告词.txt", BAD)]
     unmarked = zip_of([("name000000.txt", GOOD)]).replace(b"name000000", "条款.".encode() + b"...")
     assert [row.id for row in read_upload("a.zip", unmarked, Limits())] == ["条款.....txt"]
     marked = zip_of([("广告é.txt", GOOD)])
