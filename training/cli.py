@@ -170,6 +170,21 @@ def train_command(
 
 
 @_guarded
+def sweep_command(
+    config: Annotated[Path, typer.Option(help="对比试验的配置（YAML）")],
+    out: Annotated[Path, typer.Option(help="运行文件夹；再次运行只做没有做完的")],
+    gold: Annotated[Path | None, typer.Option(help="另外用来评价的标注文本（JSONL）")] = None,
+    rows: Annotated[list[str] | None, typer.Argument(help="只做这几项，默认全部")] = None,
+) -> None:
+    """逐项对比训练设置：每次只改一项，同样评价；输出 Markdown 表。"""
+    from training.sweep import read_sweep, run_sweep, sweep_table  # noqa: PLC0415
+
+    if gold:
+        _check_filled([gold])
+    print(sweep_table(run_sweep(read_sweep(config), out, gold, rows or ())))
+
+
+@_guarded
 def merge_command(
     run: Annotated[Path, typer.Argument(help="训练的运行文件夹")],
     others: Annotated[list[Path], typer.Argument(help="同一结构的其他模型，如该次训练的起点")],
@@ -302,6 +317,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command("base")(base_command)
     app.command("pretrain")(pretrain_command)
     app.command("train")(train_command)
+    app.command("sweep")(sweep_command)
     app.command("merge")(merge_command)
     app.command("package")(package_command)
     app.command("evaluate")(evaluate_command)

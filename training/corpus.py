@@ -13,6 +13,7 @@ from screening.artifact import sha256
 from screening.errors import MingjianError
 from screening.taxonomy import KINDS, Kind, load_taxonomy
 from screening.textfile import read_text_file
+from training.config import Origin
 
 AUTHORED = "authored"
 MESSAGES = {
@@ -168,6 +169,11 @@ def read_loosely(paths: Iterable[Path]) -> list[Row]:
         for number, line in enumerate(read_text_file(file).split("\n"), 1)
         if line.strip()
     ]
+
+
+def of_origin(rows: Sequence[Row], origin: Origin) -> list[Row]:
+    """Return the rows written freely, those that retell decided cases, or all."""
+    return [row for row in rows if origin == "all" or (row.source == AUTHORED) == (origin == AUTHORED)]
 
 
 def files_version(files: Iterable[Path]) -> str:

@@ -5,6 +5,7 @@ says whether more texts, and of which origin, still help.
 """
 
 from collections.abc import Sequence
+from typing import get_args
 
 import numpy as np
 from pydantic import BaseModel
@@ -12,14 +13,15 @@ from pydantic import BaseModel
 from screening.screener import probabilities
 from screening.taxonomy import load_taxonomy
 from training.calibrate import decide
-from training.corpus import Row
+from training.config import Origin
+from training.corpus import Row, of_origin
 from training.examples import example, targets_and_known
 from training.metrics import macro_average_precision, quality
 from training.wide import train_wide, wide_logits
 
 PARTS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 SEED = 5
-ORIGINS = ("all", "authored", "cases")
+ORIGINS: tuple[Origin, ...] = get_args(Origin)
 
 
 class CurvePoint(BaseModel):
@@ -31,10 +33,6 @@ class CurvePoint(BaseModel):
     macro_ap: float
 
 
-def _of(rows: Sequence[Row], origin: str) -> list[Row]:
-    return [row for row in rows if origin == "all" or (row.source == "authored") == (origin == "authored")]
-
-
 def learning_curve(rows: Sequence[Row], held_out: Sequence[Row], parts: Sequence[float] = PARTS) -> list[CurvePoint]:
     """Train on growing parts of `rows` (drawn once, each part within the next) and judge each on `held_out`."""
     labels = load_taxonomy().codes
@@ -43,7 +41,7 @@ def learning_curve(rows: Sequence[Row], held_out: Sequence[Row], parts: Sequence
     targets, known = targets_and_known(items)
     points = []
     for origin in ORIGINS:
-        own = _of(rows, origin)
+        own = of_origin(rows, origin)
         order = np.random.default_rng(SEED).permutation(len(own))
         for part in parts:
             chosen = [example(own[i], labels) for i in order[: round(len(own) * part)]]

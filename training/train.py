@@ -20,7 +20,7 @@ from screening.classifier import Input, length_sorted_batches, load_tokenizer
 from screening.normalise import normalise
 from screening.taxonomy import load_taxonomy
 from training.config import ConfigError, TrainConfig
-from training.corpus import Row, data_version, read_corpus, read_loosely
+from training.corpus import Row, data_version, of_origin, read_corpus, read_loosely
 from training.device import autocast, pick_device
 from training.encoder import keep_layers, load_encoder
 from training.evasion import evasive_twins
@@ -34,6 +34,7 @@ from training.examples import (
     training_batch,
     with_less_context,
 )
+from training.losses import label_loss
 from training.metrics import Mask, macro_average_precision, quality
 from training.model import Prediction, TextClassifier, is_classifier
 from training.progress import Meter
@@ -78,9 +79,11 @@ def corpora_of(config: TrainConfig, rows: Sequence[Row], held_out: Collection[st
     """
     kept = [row for row in rows if row.id in held_out]
     groups = {row.group for row in kept}
-    training = [
-        (row, 1.0 if row.readings > 1 else config.single_reading_weight) for row in rows if row.group not in groups
-    ]
+    own = [row for row in of_origin(rows, config.origin) if row.group not in groups]
+    if 0 < config.limit < len(own):
+        order = np.random.default_rng(config.seed).permutation(len(own))
+        own = [own[i] for i in order[: config.limit]]
+    training = [(row, 1.0 if row.readings > 1 else config.single_reading_weight) for row in own]
     if config.evasion_share:
         twins = evasive_twins([row for row, _ in training], config.evasion_share, config.seed)
         training += [(row, config.single_reading_weight) for row in twins]
@@ -128,11 +131,8 @@ def base_tokenizer(base: str, out: Path) -> Path:
 
 
 def loss_of(prediction: Prediction, batch: TrainingBatch, config: TrainConfig) -> Tensor:
-    """Binary cross-entropy summed over labels, and for marked words the attention that misses them."""
-    weight = torch.tensor(config.positive_weight, device=batch.targets.device)
-    entropy = nn.functional.binary_cross_entropy_with_logits(
-        prediction.logits.float(), batch.targets, batch.weights, reduction="sum", pos_weight=weight
-    )
+    """Cross-entropy summed over labels, and for marked words the attention that misses them."""
+    entropy = label_loss(prediction.logits.float(), batch.targets, batch.weights, config.loss)
     loss = entropy / len(batch.targets) / LOSS_DIVISOR
     if config.span_weight and len(batch.marked_at):
         attention = prediction.attention[batch.marked_at[:, 0], batch.marked_at[:, 1]].float()
