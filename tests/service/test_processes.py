@@ -15,6 +15,7 @@ import pytest
 
 from service.server import MODEL_DIED, START_FAILED
 from tests.conftest import ROOT
+from tests.service.test_documents import zip_of
 
 # `make soak` asks for the full size.
 SOAK = "MINGJIAN_SOAK" in os.environ
@@ -73,13 +74,18 @@ def wait_ready(port, process, log, seconds=60):
     raise AssertionError("the service did not become ready")
 
 
+def texts(rows):
+    return [f"第{n}号会员卡售出后概不退款，编号{n * 7919}" for n in range(rows)]
+
+
 def submit(port, rows=ROWS):
-    content = "\n".join(
-        json.dumps({"id": f"n{n}", "text": f"第{n}号会员卡售出后概不退款，编号{n * 7919}"}, ensure_ascii=False)
-        for n in range(rows)
-    )
+    lines = [json.dumps({"id": f"n{n}", "text": text}, ensure_ascii=False) for n, text in enumerate(texts(rows))]
+    return submit_file(port, "a.jsonl", "\n".join(lines).encode())
+
+
+def submit_file(port, name, content):
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-        return client.post("/v1/jobs", files={"file": ("a.jsonl", content.encode())}).json()["id"]
+        return client.post("/v1/jobs", files={"file": (name, content)}).json()["id"]
 
 
 def job(port, job_id):
@@ -103,7 +109,7 @@ def check_results(port, job_id, rows=ROWS):
         time.sleep(0.2)
     text = httpx.get(f"http://127.0.0.1:{port}/v1/jobs/{job_id}/results", timeout=60).text
     results = [json.loads(line) for line in text.splitlines()]
-    assert [result["id"] for result in results] == [f"n{n}" for n in range(rows)]
+    assert [result["id"].removesuffix(".txt") for result in results] == [f"n{n}" for n in range(rows)]
     assert all("verdict" in result for result in results)
     state = job(port, job_id)
     assert (state["done"], state["failed"], state["total"]) == (rows, 0, rows)
@@ -131,6 +137,18 @@ def test_a_job_survives_two_kills(tmp_path):
     with service(tmp_path, port):
         wait_until(port, job_id, ROWS)
         check_results(port, job_id)
+
+
+def test_documents_of_an_archive_survive_a_kill(tmp_path):
+    port, rows = free_port(), 900
+    archive = zip_of([(f"n{n}.txt", text) for n, text in enumerate(texts(rows))])
+    with service(tmp_path, port) as process:
+        job_id = submit_file(port, "文件.zip", archive)
+        assert wait_until(port, job_id, 40)["done"] < rows
+        process.kill()
+    with service(tmp_path, port):
+        wait_until(port, job_id, rows)
+        check_results(port, job_id, rows)
 
 
 def test_two_workers_share_a_job_and_one_is_killed(tmp_path, postgresql):
