@@ -113,6 +113,24 @@ def test_the_artifact_loads_and_screens(artifact):
     assert parity["decisions"] == parity["texts"] * 40
 
 
+def test_thresholds_are_chosen_on_texts_of_others_too(artifact, run, tiny_corpus, tmp_path):
+    own = tmp_path / "run"
+    shutil.copytree(run.out, own)
+    (judged := tmp_path / "judged.jsonl").write_text(
+        "".join(
+            json.dumps({"text": f"第{n}条概不退款", "kind": "clause", "category": "", "labels": []}) + "\n"
+            for n in range(99)
+        ),
+        encoding="utf-8",
+    )
+    config = run.config.model_copy(update={"judged": (judged,)})
+    (own / "config.json").write_text(config.model_dump_json(), encoding="utf-8")
+    manifest, before = package(own, tmp_path / "packaged"), load_artifact(artifact, load_taxonomy()).manifest
+    assert (manifest.metrics["judged_texts"], before.metrics["judged_texts"]) == (99, 0)
+    assert manifest.metrics["held_out_texts"] == before.metrics["held_out_texts"] == len(run.held_out)
+    assert manifest.files["decisions.json"] != before.files["decisions.json"]
+
+
 def test_retraining_can_start_from_the_artifact(artifact, run, config, tmp_path):
     model = TextClassifier.load(artifact)
     own = run.model.state_dict()

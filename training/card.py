@@ -21,8 +21,8 @@ hints (kind, category) alone: it cannot know whether a claim is true. Labels mar
 **Base.** {base}; {layers} layers.
 
 **Training.** {texts} texts of the corpus (data/README.md) and their hidden twins{extra}. {held_out} corpus texts were
-held out for early stopping, calibration and thresholds; the same are the held-out texts of the figures below, which
-flatters those a little. No text of the development set was learned.
+held out for early stopping, calibration and thresholds{judged}; the same are the held-out texts of the figures
+below, which flatters those a little. No text of the development set was learned.
 
 **Network.** ONNX, int8 (seven-bit weights for processors without VNNI), and beside it a linear part over n-grams of
 characters. The logit of a label is the sum of its tokens' contributions in both and of a constant, and the evidence
@@ -35,6 +35,8 @@ OWN_BASE_SOURCE = """ (intfloat; Wang et al. 2024, arXiv 2402.05672; MIT licence
 them in 4 bits, vocabulary cut to Chinese trade text; of its 12 layers every second stays where fewer are named"""
 EXTRA = """, and {count} real passages of others, labelled for this purpose; these are no part
 of the project, and training works without them"""
+
+JUDGED = ", the last two also on {count} passages of others that none was learned from"
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -50,7 +52,7 @@ def write_card(folder: Path, report: Report, notes: str = "") -> Path:
     parity = manifest.metrics["parity"]
     hidden = manifest.metrics["robustness"]
     base = manifest.base + (OWN_BASE_SOURCE if manifest.base.startswith(OWN_BASE) else "")
-    extra = manifest.metrics["extra_texts"]
+    extra, judged = manifest.metrics["extra_texts"], manifest.metrics["judged_texts"]
     systems = [
         (name, f"{q.macro_f1:.3f}", f"{q.micro_f1:.3f}", f"{q.found:.3f}", f"{q.false_alarms:.3f}")
         for name, q in report.systems.items()
@@ -78,6 +80,7 @@ def write_card(folder: Path, report: Report, notes: str = "") -> Path:
             layers=encoder["num_hidden_layers"],
             texts=manifest.metrics["training_texts"] - extra,
             extra=EXTRA.format(count=extra) if extra else "",
+            judged=JUDGED.format(count=judged) if judged else "",
             held_out=manifest.metrics["held_out_texts"],
         ),
         f"## Quality on the development set ({report.texts} texts)\n",

@@ -32,7 +32,8 @@ class TrainConfig(BaseModel):
     `base_name` is what the manifest calls the base: its folder's name by default. `layers` 0 keeps all of the base,
     fewer are evenly spaced ones of it. `origin` keeps the corpus texts written freely or those that retell decided
     cases, `limit` so many texts of them, drawn by the seed (0: all); neither changes what is held out. `extra` are
-    labelled texts of others, trained on but never tested on. `soft_share` is the part of the teacher's probabilities in
+    labelled texts of others, trained on but never tested on; `judged` are such texts that are never trained on, on
+    which thresholds are chosen beside the held-out texts. `soft_share` is the part of the teacher's probabilities in
     the target of a distilled student; `unlabelled` texts have the teacher's alone. `evasion_share` of the texts with
     marked words are also learned with those words hidden as sellers hide them, and half as many lawful ones.
     `adversarial` is how far the word vectors are moved against the model in a second pass, `consistency` the weight of
@@ -51,6 +52,7 @@ class TrainConfig(BaseModel):
     origin: Origin = "all"
     limit: Annotated[int, Field(ge=0)] = 0
     extra: tuple[Path, ...] = ()
+    judged: tuple[Path, ...] = ()
     teacher: tuple[Path, ...] = ()
     unlabelled: tuple[Path, ...] = ()
     unlabelled_limit: int = 20_000

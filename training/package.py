@@ -79,8 +79,9 @@ def _golden(rows: Sequence[Row], classifier: Classifier, decisions: Sequence[Dec
 def package(run: Path, target: Path) -> Manifest:
     """Make the artifact `target` of the training run in the folder `run`; its name is the model's version.
 
-    Thresholds and calibration come from the held-out texts as the int8 network sees them; the parity of torch, ONNX
-    fp32 and int8 is measured on held-out texts and edge cases, and stands in the manifest.
+    Thresholds and calibration come from the held-out texts, and texts of others that are only judged, as the int8
+    network sees them. What stands in the manifest is measured on the held-out texts, the parity of torch, ONNX fp32 and
+    int8 on edge cases, too.
     """
     config = TrainConfig.model_validate_json((run / "config.json").read_text(encoding="utf-8"))
     model = TextClassifier.load(run / "model")
@@ -94,14 +95,14 @@ def package(run: Path, target: Path) -> Manifest:
     (target / SPLIT_FILE).write_text(split.model_dump_json() + "\n", encoding="utf-8")
     held_out = split.rows(rows)
     corpora = corpora_of(config, rows, split.held_out)
-    items = [example(row, model.labels) for row in held_out]
+    items = [example(row, model.labels) for row in (*held_out, *read_loosely(config.judged))]
     inputs = [*(item.input for item in items), *EDGES]
     targets, known = targets_and_known(items)
+    held, judged = slice(len(held_out)), slice(len(items))
     tokenizer = load_tokenizer(target / TOKENIZER, config.max_tokens)
     network_logits, _, _ = predict(model, inputs, tokenizer, "held out", exact=True)
-    held = slice(len(items))  # the others are edge cases, for parity alone
     learned = train_wide([example(row, model.labels, weight) for row, weight in corpora.training])
-    share = best_share(targets, network_logits[held], wide_logits(learned, inputs[held]), known)
+    share = best_share(targets, network_logits[judged], wide_logits(learned, inputs[judged]), known)
     wide = scaled(learned, share)
     wide.save(target / WIDE)
     wide = WideModel.load(target / WIDE)
@@ -118,8 +119,7 @@ def package(run: Path, target: Path) -> Manifest:
     )
     outputs = small.run(inputs)
     int8_logits = np.stack([output.logits for output in outputs])
-    logits = int8_logits[held]
-    decisions = decide(model.labels, targets, logits, known)
+    decisions = decide(model.labels, targets, int8_logits[judged], known)
     _write_json(target / DECISIONS, decisions)
     _write_json(target / GOLDEN, _golden(held_out, small, decisions))
     parity = compare(
@@ -129,10 +129,12 @@ def package(run: Path, target: Path) -> Manifest:
         int8=int8_logits,
     )
     thresholds = np.array([d.threshold for d in decisions])
+    logits, targets, known = int8_logits[held], targets[held], known[held]
     calibrated = probabilities(logits, decisions)
     plot_decisions(target, model.labels, targets, calibrated, known)
     metrics: dict[str, Any] = {
-        "held_out_texts": len(items),
+        "held_out_texts": len(held_out),
+        "judged_texts": len(items) - len(held_out),
         "training_texts": len(corpora.training),
         "extra_texts": sum(len(read_loosely([path])) for path in config.extra),
         "held_out": asdict(quality(targets, calibrated >= thresholds, known)),
@@ -140,7 +142,7 @@ def package(run: Path, target: Path) -> Manifest:
             "network": round(macro_average_precision(targets, network_logits[held], known), 4),
             "with_wide": round(macro_average_precision(targets, logits, known), 4),
         },
-        "evidence": measure_evidence(decisions, items, outputs[held]).model_dump(),
+        "evidence": measure_evidence(decisions, items[held], outputs[held]).model_dump(),
         "robustness": measure_robustness(hidden_set(held_out), small, decisions).model_dump(),
         "wide_share": share,
         "network_data_version": split.data_version,
