@@ -39,6 +39,7 @@ DAMAGED = "文件已损坏，无法读取"
 LATE = "读取文件超时，请拆分后分别提交"
 BROKEN_OFF = "读取文件时意外中断，文件可能过大或已损坏，请拆分后分别提交"
 STOPPING = "服务正在停止，请稍后再试"
+NO_READER = "暂时无法读取文件，请稍后再试"
 PIECE_BYTES = 256 * 1024
 ROWS_AT_ONCE = 1000
 BYTES_AT_ONCE = 4 * 1024 * 1024
@@ -116,6 +117,10 @@ def _only(answers: Iterator[list[Result]]) -> Result:
     return answer
 
 
+class BrokenOffError(DocumentError):
+    """The process that read the document died, maybe of it."""
+
+
 class _Reader:
     """A process that runs parsers; it starts when first needed, and again after it had to be ended."""
 
@@ -126,11 +131,15 @@ class _Reader:
         self._pipe: Connection
 
     def _running(self) -> BaseProcess:
-        """Return the process, started where none runs."""
+        """Return the process, started where none runs; raises DocumentError where none can be."""
         if self._process is None or not self._process.is_alive():
-            self._pipe, theirs = _processes.Pipe()
-            self._process = _processes.Process(target=_serve, args=(theirs, self._settings), daemon=True, name="reader")
-            self._process.start()
+            try:
+                self._pipe, theirs = _processes.Pipe()
+                process = _processes.Process(target=_serve, args=(theirs, self._settings), daemon=True, name="reader")
+                process.start()
+            except OSError as error:  # no more processes, files or memory for now
+                raise DocumentError(NO_READER, HTTPStatus.SERVICE_UNAVAILABLE) from error
+            self._process = process
             theirs.close()
         return self._process
 
@@ -149,7 +158,7 @@ class _Reader:
         """Say why the process died while it read: told to, maybe before it ignored SIGTERM, or by what it read."""
         if self._stopping or process.exitcode == -signal.SIGTERM:
             return DocumentError(STOPPING, HTTPStatus.SERVICE_UNAVAILABLE)
-        return DocumentError(BROKEN_OFF)
+        return BrokenOffError(BROKEN_OFF)
 
     def run(
         self,
@@ -205,12 +214,14 @@ class Readers:
         self._all = tuple(self._idle)
         self._threads = ThreadPoolExecutor(READERS, "reading")
         self._places = threading.BoundedSemaphore(READERS + MAX_WAITING)
+        self.stopped = False
 
     def _limits(self) -> Limits:
         settings = self._settings
         return Limits(
             pages=settings.max_pages,
             unpacked_bytes=settings.max_unpacked_bytes,
+            file_bytes=settings.max_upload_bytes,
             pixels=settings.max_pixels,
             chars=settings.max_document_chars,
             rows=settings.max_rows,
@@ -257,7 +268,10 @@ class Readers:
         return await self._queue(partial(self._run, parser, name, file, timeless, limits.deadline, take))
 
     def read_for_job(self, parser: Callable[[str, bytes, Limits], Result], name: str, data: bytes) -> Result:
-        """Run a parser when its turn comes, however late; raises DocumentError (503 as the service stops)."""
+        """Run a parser when its turn comes, however late.
+
+        Raises DocumentError, 503 where it can be tried again, here or, as the service stops, by the next process.
+        """
 
         def work() -> Result:
             limits = self._limits()
@@ -265,23 +279,25 @@ class Readers:
             return answer
 
         try:
-            return self._submit(work).result()
+            return self._submit(work, lambda: None).result()
         except CancelledError as error:
             raise DocumentError(STOPPING, HTTPStatus.SERVICE_UNAVAILABLE) from error
 
-    def _submit(self, work: Callable[[], Result]) -> Future[Result]:
+    def _submit(self, work: Callable[[], Result], at_end: Callable[[], object]) -> Future[Result]:
+        """Let a thread do the work, and call `at_end` when it is done or will not be."""
         try:
-            return self._threads.submit(work)
-        except RuntimeError as error:  # no more is taken
-            raise DocumentError(STOPPING, HTTPStatus.SERVICE_UNAVAILABLE) from error
+            future = self._threads.submit(work)
+        except RuntimeError as error:  # no more is taken, or no thread can be started
+            at_end()
+            raise DocumentError(STOPPING if self.stopped else NO_READER, HTTPStatus.SERVICE_UNAVAILABLE) from error
+        future.add_done_callback(lambda _: at_end())
+        return future
 
     async def _queue(self, work: Callable[[], Result]) -> Result:
         if not self._places.acquire(blocking=False):
             raise ProblemError(429, "正在读取的文件过多，请稍后再试", {"Retry-After": RETRY_AFTER_S})
         try:
-            future = self._submit(work)
-            future.add_done_callback(lambda _: self._places.release())
-            return await asyncio.wrap_future(future)
+            return await asyncio.wrap_future(self._submit(work, self._places.release))
         except EncodingError as error:
             raise ProblemError(415, str(error)) from error
         except DocumentError as error:
@@ -290,6 +306,7 @@ class Readers:
 
     def stop(self) -> None:
         """End all reading."""
+        self.stopped = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         for reader in self._all:
             reader.stop()

@@ -6,7 +6,7 @@ The documents of an archive come unread: reading one may take as long as a pictu
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path, PurePath
@@ -22,13 +22,14 @@ from service.documents.archive import entry_name, open_archive, read_entry
 from service.documents.columns import header_of, places, text_places
 from service.documents.model import DocumentError, Limits
 from service.documents.office import open_sheets
-from service.documents.parse import parse_document, safe_name
+from service.documents.parse import parse_document, safe_name, suffix_of
 from service.documents.table import csv_rows
 from service.schemas.common import MAX_ID, Printable, echo
 
 PARQUET_ROWS = 1000
 # A text of the greatest length, each character escaped as a pair.
 MAX_LINE = MAX_CHARS * 12 + 1000
+TOO_MUCH_TEXT = "文件的文字总量过大，请拆分后分别提交"
 
 
 KINDS = {
@@ -206,11 +207,13 @@ def _zip_rows(data: bytes, limits: Limits) -> Iterator[Failure | Enclosed]:
     """Yield each document of an archive."""
     archive = open_archive(data, limits)
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    for_one = replace(limits, unpacked_bytes=limits.file_bytes)
     unpacked = 0
     for row, entry in enumerate(entries, 1):
         name = entry_name(entry)
         try:
-            content = read_entry(archive, entry, limits)
+            suffix_of(name)
+            content = read_entry(archive, entry, for_one)
         except DocumentError as error:
             yield Failure(echo(name), row, f"{echo(name)}：{error}")
             continue
@@ -247,12 +250,17 @@ def read_upload(name: str, data: bytes, limits: Limits) -> Iterator[Row]:
         if isinstance(row, Record):
             unpacked += len(row.item.text.encode())
         if unpacked > limits.unpacked_bytes:
-            raise DocumentError("文件的文字总量过大，请拆分后分别提交", 413)
+            raise DocumentError(TOO_MUCH_TEXT, 413)
         yield row
 
 
 def read_records(path: Path) -> Iterator[Record | Failure]:
     """Yield every row of a file, good or bad; raises as `read_upload` does."""
     limits = Limits()
-    for row in read_upload(path.name, path.read_bytes(), limits):
-        yield row.read(partial(document_text, limits=limits), limits) if isinstance(row, Enclosed) else row
+    unpacked = 0
+    for given in read_upload(path.name, path.read_bytes(), limits):
+        row = given.read(partial(document_text, limits=limits), limits) if isinstance(given, Enclosed) else given
+        unpacked += len(row.item.text) if isinstance(row, Record) else 0
+        if unpacked > limits.unpacked_bytes:
+            raise DocumentError(TOO_MUCH_TEXT, 413)
+        yield row

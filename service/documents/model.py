@@ -22,11 +22,13 @@ class DocumentError(MingjianError):
 class Limits:
     """What a parser may take at most.
 
-    `chars` are those of a document, `text_chars` those of one row; `deadline` is by the monotonic clock.
+    `chars` are those of a document, `text_chars` those of one row, `file_bytes` those of a document in an archive;
+    `deadline` is by the monotonic clock.
     """
 
     pages: int = 500
     unpacked_bytes: int = 256 * 1024 * 1024
+    file_bytes: int = 64 * 1024 * 1024
     pixels: int = 40_000_000
     chars: int = 2_000_000
     rows: int = 1_000_000

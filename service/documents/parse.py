@@ -48,13 +48,19 @@ def safe_name(name: str) -> str:
     return "".join(character for character in last if character.isprintable())[-MAX_NAME:] or "未命名"
 
 
-def parse_document(name: str, data: bytes, limits: Limits) -> Document:
-    """Read a document; raises DocumentError with the reason in Chinese."""
-    name = safe_name(name)
-    suffix = PurePosixPath(name).suffix.lower()
+def suffix_of(name: str) -> str:
+    """Return the suffix, in lower case, of a document that can be read; raises DocumentError for others."""
+    suffix = PurePosixPath(safe_name(name)).suffix.lower()
     if suffix not in PARSERS:
         known = "、".join(sorted(own[1:] for own in PARSERS))
         raise DocumentError(f"不支持的文件格式 {suffix or '（无扩展名）'}，支持 {known}", 415)
+    return suffix
+
+
+def parse_document(name: str, data: bytes, limits: Limits) -> Document:
+    """Read a document; raises DocumentError with the reason in Chinese."""
+    name = safe_name(name)
+    suffix = suffix_of(name)
     if not data:
         raise DocumentError("文件是空的")
     signs = SIGNS.get(suffix)

@@ -15,14 +15,25 @@ from dbos import DBOS, DBOSConfig, SetWorkflowID
 
 from service.jobs.clock import add_clock
 from service.jobs.context import set_runtime
-from service.jobs.workflows import CHUNK_QUEUE, DELIVERY_QUEUE, JOB_QUEUE, fail_job, run_job
+from service.jobs.workflows import (
+    ARCHIVE_QUEUE,
+    CHUNK_QUEUE,
+    DELIVERY_QUEUE,
+    JOB_QUEUE,
+    READING_QUEUE,
+    fail_job,
+    run_archive,
+    run_job,
+)
 from service.runtime import Runtime
 from service.storage.executors import forget, note_life
-from service.storage.jobs import incomplete_jobs, remove_job, unfinished_jobs
+from service.storage.jobs import Purpose, find_job, incomplete_jobs, remove_job, unfinished_jobs
 from service.storage.tables import now
 
 CHUNKS_AT_ONCE = 2
 JOBS_AT_ONCE = 8
+# The other reader is left to those who wait for an answer.
+READINGS_AT_ONCE = 1
 DELIVERIES_AT_ONCE = 4
 POLL_S = 0.5
 BEAT_S = 2.0
@@ -64,6 +75,8 @@ class JobExecutor:
         DBOS.launch()
         DBOS.register_queue(CHUNK_QUEUE, worker_concurrency=CHUNKS_AT_ONCE, polling_interval_sec=POLL_S)
         DBOS.register_queue(JOB_QUEUE, worker_concurrency=JOBS_AT_ONCE, polling_interval_sec=POLL_S)
+        DBOS.register_queue(ARCHIVE_QUEUE, worker_concurrency=JOBS_AT_ONCE, polling_interval_sec=POLL_S)
+        DBOS.register_queue(READING_QUEUE, worker_concurrency=READINGS_AT_ONCE, polling_interval_sec=POLL_S)
         DBOS.register_queue(DELIVERY_QUEUE, worker_concurrency=DELIVERIES_AT_ONCE, polling_interval_sec=POLL_S)
         self._remove_abandoned()
         self._take_up_unfinished()
@@ -77,8 +90,13 @@ class JobExecutor:
 
     def submit(self, job_id: str) -> None:
         """Have a job run; one that was handed in before is not run twice."""
+        with self._runtime.database.session() as session:
+            job = find_job(session, job_id)
+            is_archive = job is not None and job.purpose == Purpose.ARCHIVE
         with SetWorkflowID(job_id):
-            DBOS.enqueue_workflow(JOB_QUEUE, run_job, job_id)
+            DBOS.enqueue_workflow(
+                ARCHIVE_QUEUE if is_archive else JOB_QUEUE, run_archive if is_archive else run_job, job_id
+            )
 
     def _take_up_unfinished(self) -> None:
         """Have unfinished jobs run; one whose workflow has ended in error, which could not be noted then, fails."""

@@ -19,10 +19,12 @@ from service.documents.model import DocumentError, Limits
 from service.jobs.context import current
 from service.jobs.webhook import send_page
 from service.metrics import TEXTS
+from service.reading import BrokenOffError
 from service.records import document_text
 from service.runtime import Runtime
 from service.storage.audit import WEBHOOK, note
 from service.storage.jobs import (
+    UNFINISHED,
     JobState,
     Purpose,
     find_job,
@@ -42,8 +44,13 @@ from service.worker import WorkerDeadError
 CHUNK_ROWS = 512
 # Rows screened and committed together: few, so that requests get in between, and little is done again after a crash.
 PASS_ROWS = 32
+# Documents read before they are screened together.
+DOCUMENTS_AT_ONCE = 16
 CHUNK_QUEUE = "mingjian-chunks"
 JOB_QUEUE = "mingjian-jobs"
+# Archives have queues of their own: what reads for an hour must not hold up the screening of others.
+ARCHIVE_QUEUE = "mingjian-archives"
+READING_QUEUE = "mingjian-readings"
 DELIVERY_QUEUE = "mingjian-deliveries"
 PATIENCE_S = 0.2
 DELIVERY_PAGE = 100
@@ -88,34 +95,42 @@ def _leave_chunk(why: str) -> NoReturn:
 
 
 def _document_text(runtime: Runtime, name: str, content: bytes) -> str:
-    """Have a reader read a document; raises DocumentError."""
-    try:
-        return runtime.readers.read_for_job(document_text, name, content)
-    except DocumentError as failure:
-        if failure.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            _leave_chunk("the process stops")
-        raise
+    """Have a reader read a document; raises DocumentError.
 
-
-def read_documents(runtime: Runtime, job_id: str, first: int, end: int) -> None:
-    """Read those of the rows first:end of a job that are documents, one after another; each is kept at once."""
-    limits = Limits(text_chars=runtime.settings.max_chars)
+    A reader that dies may have died of something else: it is tried twice.
+    """
+    has_died = False
     while True:
-        with runtime.database.session() as session:
-            job = find_job(session, job_id)
-            found = next_file(session, job.seq, first, end) if job else None
-        if found is None:
-            return
-        number, document = found
-        read = document.read(partial(_document_text, runtime), limits)
-        with runtime.database.session() as session:
-            if job := find_job(session, job_id):
-                take_text(session, job, number, read)
+        try:
+            return runtime.readers.read_for_job(document_text, name, content)
+        except DocumentError as failure:
+            if runtime.stopping or runtime.readers.stopped:
+                _leave_chunk("the process stops")
+            if isinstance(failure, BrokenOffError) and not has_died:
+                has_died = True
+            elif failure.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
+        time.sleep(PATIENCE_S)
+
+
+def read_document(runtime: Runtime, job_id: str, first: int, end: int) -> bool:
+    """Read the first of the rows first:end of a job that is a document still to be read; tell whether there was one."""
+    with runtime.database.session() as session:
+        job = find_job(session, job_id)
+        found = next_file(session, job.seq, first, end) if job else None
+    if found is None:
+        return False
+    number, document = found
+    read = document.read(partial(_document_text, runtime), Limits(text_chars=runtime.settings.max_chars))
+    with runtime.database.session() as session:
+        job = find_job(session, job_id)
+        if job and job.state in UNFINISHED:
+            take_text(session, job, number, read, runtime.settings.max_unpacked_bytes)
+    return True
 
 
 def screen_rows(runtime: Runtime, job_id: str, first: int, end: int) -> bool:
     """Screen and finish the unfinished rows first:end of a job; tell whether the job goes on."""
-    read_documents(runtime, job_id, first, end)
     with runtime.database.session() as session:
         job = find_job(session, job_id)
         if job is None or job.state in (JobState.CANCELLED, JobState.FAILED):
@@ -142,12 +157,12 @@ def screen_rows(runtime: Runtime, job_id: str, first: int, end: int) -> bool:
 
 
 @_step
-def _plan(job_id: str) -> list[int]:
+def _plan(job_id: str, rows: int = CHUNK_ROWS) -> list[int]:
     """Return the first number of every chunk of a job that is about to run."""
     with current().database.session() as session:
         job = find_job(session, job_id)
         going = set_state(session, job_id, JobState.RUNNING)
-        return list(range(0, job.total, CHUNK_ROWS)) if job and going else []
+        return list(range(0, job.total, rows)) if job and going else []
 
 
 @_step
@@ -156,6 +171,29 @@ def _screen_chunk(job_id: str, first: int) -> None:
     for start in range(first, first + CHUNK_ROWS, PASS_ROWS):
         if not screen_rows(runtime, job_id, start, start + PASS_ROWS):
             return
+
+
+@_step
+def _read_chunk(job_id: str, first: int) -> None:
+    while read_document(current(), job_id, first, first + DOCUMENTS_AT_ONCE):
+        pass
+
+
+@DBOS.workflow(name="read_chunk")
+def read_chunk(job_id: str, first: int) -> None:
+    """Read the documents of a part of an archive."""
+    _read_chunk(job_id, first)
+
+
+@_step
+def _screen_documents(job_id: str, first: int) -> None:
+    screen_rows(current(), job_id, first, first + DOCUMENTS_AT_ONCE)
+
+
+@DBOS.workflow(name="screen_documents")
+def screen_documents(job_id: str, first: int) -> None:
+    """Screen a part of an archive whose documents were read."""
+    _screen_documents(job_id, first)
 
 
 @DBOS.workflow(name="screen_chunk")
@@ -242,6 +280,26 @@ def run_job(job_id: str) -> None:
         log.error("job failed", error=type(failure).__name__)  # noqa: TRY400 - a trace may quote a text
         _fail(job_id)
     _have_delivered(job_id)
+
+
+@DBOS.workflow(name="run_archive")
+def run_archive(job_id: str) -> None:
+    """Read and screen the documents of an archive; the model has the first while others are read."""
+    try:
+        readings, screenings = [], []
+        for first in _plan(job_id, DOCUMENTS_AT_ONCE):
+            with SetWorkflowID(f"{job_id}.{first}.reading"):
+                readings.append((first, DBOS.enqueue_workflow(READING_QUEUE, read_chunk, job_id, first)))
+        for first, handle in readings:
+            handle.get_result()
+            with SetWorkflowID(f"{job_id}.{first}"):
+                screenings.append(DBOS.enqueue_workflow(CHUNK_QUEUE, screen_documents, job_id, first))
+        for handle in screenings:
+            handle.get_result()
+        _finish(job_id)
+    except Exception as failure:  # as in run_job
+        log.error("job failed", error=type(failure).__name__)  # noqa: TRY400 - a trace may quote a text
+        _fail(job_id)
 
 
 @DBOS.workflow(name="fail_job")

@@ -52,10 +52,11 @@ def _create(runtime: Runtime, actor: str, name: str, chunks: Iterator[list[Row]]
     Each chunk has its own transaction: others, who on SQLite wait for it, get in between.
     """
     job: JobRecord | None = None
+    purpose = Purpose.ARCHIVE if name.lower().endswith(".zip") else Purpose.UPLOAD
     try:
         for rows in chunks:
             with runtime.database.session() as session:
-                job = job or begin_job(session, actor, name, Purpose.UPLOAD)
+                job = job or begin_job(session, actor, name, purpose)
                 add_rows(session, job, rows)
         if job is None:
             raise ProblemError(422, "文件中没有数据")

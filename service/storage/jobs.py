@@ -9,7 +9,7 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
 from screening.screener import TextInput
-from service.records import Enclosed, Failure, Record, Row
+from service.records import TOO_MUCH_TEXT, Enclosed, Failure, Record, Row
 from service.storage.database import Database
 from service.storage.tables import HAS_ERROR, JobFile, JobItem, JobRecord, Lead, LeadResult, now
 
@@ -33,6 +33,7 @@ class Purpose(StrEnum):
     """What a job was made for."""
 
     UPLOAD = "upload"
+    ARCHIVE = "archive"
     LEADS = "leads"
 
 
@@ -185,20 +186,32 @@ def next_file(session: Session, job_seq: int, first: int, end: int) -> tuple[int
     return file.number, Enclosed(item.item_id, item.row, file.name, file.content)
 
 
-def take_text(session: Session, job: JobRecord, number: int, read: Record | Failure) -> None:
-    """Keep what a row's document says, or finish the row with what is wrong with it; the document itself goes."""
+def take_text(session: Session, job: JobRecord, number: int, read: Record | Failure, most_chars: int) -> None:
+    """Keep what a row's document says, or finish the row with what is wrong with it; the document itself goes.
+
+    The documents of a job may have `most_chars` together.
+    """
+    if isinstance(read, Record) and job.chars_read + len(read.item.text) > most_chars:
+        read = Failure(read.id, read.row, f"{read.id}：{TOO_MUCH_TEXT}")
     if isinstance(read, Failure):
-        finish_items(session, job, {number: read.error}, job.model_version)
+        finish_items(session, job, {number: read.error})
     else:
         own = (JobItem.job_seq == job.seq, JobItem.number == number, JobItem.finished.is_(False))
         session.execute(update(JobItem).where(*own).values(text=read.item.text))
+        more = JobRecord.chars_read + len(read.item.text)
+        session.execute(update(JobRecord).where(JobRecord.seq == job.seq).values(chars_read=more))
     session.execute(delete(JobFile).where(JobFile.job_seq == job.seq, JobFile.number == number))
 
 
 def waiting_items(session: Session, job_seq: int, first: int, end: int) -> list[JobItem]:
-    """Return the unfinished rows of a job with numbers first:end."""
+    """Return the unfinished rows of a job with numbers first:end, but those whose document is still to be read."""
+    unread = select(JobFile.number).where(JobFile.job_seq == job_seq, JobFile.number >= first, JobFile.number < end)
     query = select(JobItem).where(
-        JobItem.job_seq == job_seq, JobItem.number >= first, JobItem.number < end, JobItem.finished.is_(False)
+        JobItem.job_seq == job_seq,
+        JobItem.number >= first,
+        JobItem.number < end,
+        JobItem.finished.is_(False),
+        JobItem.number.not_in(unread),
     )
     return list(session.scalars(query.order_by(JobItem.number)))
 
@@ -209,8 +222,13 @@ def input_of(item: JobItem) -> TextInput:
     return TextInput(item.text, kind, item.category)  # type: ignore[arg-type]
 
 
-def finish_items(session: Session, job: JobRecord, outcomes: Mapping[int, int | str], model_version: str) -> None:
-    """Finish rows, by number, with their answer's seq or their error; rows finished before stay as they are."""
+def finish_items(
+    session: Session, job: JobRecord, outcomes: Mapping[int, int | str], model_version: str | None = None
+) -> None:
+    """Finish rows, by number, with their answer's seq or their error; rows finished before stay as they are.
+
+    `model_version` is that of the model which gave the outcomes.
+    """
     done = failed = 0
     for number, outcome in outcomes.items():
         values: dict[str, object] = {"error": outcome[:500]} if isinstance(outcome, str) else {"answer_seq": outcome}
@@ -220,7 +238,9 @@ def finish_items(session: Session, job: JobRecord, outcomes: Mapping[int, int | 
         if result.rowcount:
             done += not isinstance(outcome, str)
             failed += isinstance(outcome, str)
-    counted = {"done": JobRecord.done + done, "failed": JobRecord.failed + failed, "model_version": model_version}
+    counted: dict[str, object] = {"done": JobRecord.done + done, "failed": JobRecord.failed + failed}
+    if model_version is not None:
+        counted["model_version"] = model_version
     session.execute(update(JobRecord).where(JobRecord.seq == job.seq).values(**counted))
     # After the job's own row, which whoever ends the job locks first too.
     if job.purpose == Purpose.LEADS:

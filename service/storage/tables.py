@@ -104,6 +104,7 @@ class JobRecord(Base):
     total: Mapped[int]
     done: Mapped[int] = mapped_column(default=0)
     failed: Mapped[int] = mapped_column(default=0)
+    chars_read: Mapped[int] = mapped_column(BigInteger, default=0)
     model_version: Mapped[str] = mapped_column(String(100), default="")
     error: Mapped[str] = mapped_column(String(500), default="")
 

@@ -20,8 +20,10 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from screening.screener import TextInput
-from service.reading import ROWS_AT_ONCE
-from service.records import Failure, Record
+from service.documents.model import DocumentError
+from service.jobs.workflows import read_document, screen_rows
+from service.reading import ROWS_AT_ONCE, BrokenOffError
+from service.records import Enclosed, Failure, Record
 from service.storage.audit import note
 from service.storage.jobs import (
     JobState,
@@ -37,7 +39,7 @@ from service.storage.jobs import (
 from service.storage.leads import add_leads
 from service.storage.screenings import Particulars, digest, keep_answers
 from service.storage.tables import JobFile, JobItem, JobRecord
-from tests.service.bad_parsers import slow_text
+from tests.service.bad_parsers import crash, slow_text
 from tests.service.conftest import BAD, GOOD
 
 ROWS = [
@@ -205,6 +207,55 @@ def test_a_job_reads_its_documents_itself_and_one_that_is_stuck_fails_alone(clie
     job = wait_for(job["id"])
     assert (job["done"], job["failed"]) == (2, 1)
     assert "stuck.txt：读取文件超时" in job["errors"][0]["error"]
+
+
+def test_what_is_no_document_fails_at_once_and_what_is_unread_is_not_screened(client, wait_for):
+    runtime = client.app.state.runtime
+    with runtime.database.session() as session:
+        rows = [Record("甲", 1, TextInput(GOOD)), Enclosed("乙.txt", 2, "乙.txt", BAD.encode())]
+        job = create_job(session, "", "", Purpose.ARCHIVE, rows)
+    for figures in ((1, 0), (1, 0)):  # again, nothing is done twice
+        assert screen_rows(runtime, job.id, 0, 2)
+        answer = client.get(f"/v1/jobs/{job.id}").json()
+        assert (answer["done"], answer["failed"]) == figures
+    assert read_document(runtime, job.id, 0, 2)
+    assert not read_document(runtime, job.id, 0, 2)
+    runtime.executor.submit(job.id)
+    assert wait_for(job.id)["done"] == 2
+    answer = client.post("/v1/jobs", files=documents(**{"片.mp4": b"film", "三.txt": GOOD})).json()
+    assert (answer["total"], answer["failed"]) == (2, 1)
+    assert "不支持的文件格式 .mp4" in answer["errors"][0]["error"]
+    wait_for(answer["id"])
+
+
+def test_the_documents_of_an_archive_may_have_so_much_text_together(client, wait_for, monkeypatch):
+    runtime = client.app.state.runtime
+    few = runtime.settings.model_copy(update={"max_unpacked_bytes": len(BAD) + 1})
+    monkeypatch.setattr(runtime, "settings", few)
+    files = documents(**{"一.txt": BAD, "二.txt": GOOD})
+    job = wait_for(client.post("/v1/jobs", files=files).json()["id"])
+    assert (job["done"], job["failed"]) == (1, 1)
+    assert "二.txt：文件的文字总量过大" in job["errors"][0]["error"]
+
+
+def test_a_document_is_read_again_where_reading_failed_of_something_else(client, wait_for, monkeypatch):
+    readers = client.app.state.runtime.readers
+    faults = iter([DocumentError("", 503), BrokenOffError("")])
+    read = readers.read_for_job
+
+    def at_last(*arguments):
+        for fault in faults:
+            raise fault
+        return read(*arguments)
+
+    monkeypatch.setattr(readers, "read_for_job", at_last)
+    job = wait_for(client.post("/v1/jobs", files=documents(**{"一.txt": BAD})).json()["id"])
+    assert (job["done"], job["failed"]) == (1, 0)
+    monkeypatch.undo()
+    monkeypatch.setattr("service.jobs.workflows.document_text", crash)
+    job = wait_for(client.post("/v1/jobs", files=documents(**{"一.txt": BAD})).json()["id"])
+    assert (job["done"], job["failed"]) == (0, 1)
+    assert "一.txt：读取文件时意外中断" in job["errors"][0]["error"]
 
 
 @pytest.mark.usefixtures("slow_reading")

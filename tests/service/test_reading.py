@@ -210,7 +210,7 @@ def test_documents_of_an_archive_come_unread_and_before_they_are_much_together(r
     contents = [os.urandom(BYTES_AT_ONCE // 2) for _ in range(5)]
 
     async def go():
-        file = io.BytesIO(zip_of([(f"{n}.bin", content) for n, content in enumerate(contents)]))
+        file = io.BytesIO(zip_of([(f"{n}.pdf", content) for n, content in enumerate(contents)]))
         return await readers.read_rows(read_upload, "a.zip", file, list)
 
     lists = asyncio.run(go())

@@ -149,11 +149,11 @@ def test_what_a_job_left_whose_failure_could_not_be_noted_is_delivered_at_the_ne
             time.sleep(0.1)
     assert not receiver.taken
     with TestClient(create_app(settings), base_url=LOCAL) as client:
-        assert client.get(f"/v1/jobs/{job_id}").json()["state"] == "failed"
         end = time.monotonic() + 30
         while not receiver.taken:
             assert time.monotonic() < end
             time.sleep(0.1)
+        assert client.get(f"/v1/jobs/{job_id}").json()["state"] == "failed"
     assert json.loads(receiver.taken[0][1])["results"][0]["id"] == "L0"
 
 

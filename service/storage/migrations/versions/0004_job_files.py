@@ -1,4 +1,4 @@
-"""The documents of jobs that are still to be read."""
+"""The documents of jobs that are still to be read, and how much text those read have."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,8 +20,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["job_seq"], ["jobs.seq"]),
         sa.PrimaryKeyConstraint("job_seq", "number"),
     )
+    op.add_column("jobs", sa.Column("chars_read", sa.BigInteger(), nullable=False, server_default="0"))
 
 
 def downgrade() -> None:
     """Undo."""
+    op.drop_column("jobs", "chars_read")
     op.drop_table("job_files")
