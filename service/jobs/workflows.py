@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import NoReturn
 
 import structlog
-from dbos import DBOS, SetWorkflowID, error
+from dbos import DBOS, SetWorkflowID, WorkflowHandle, error
 from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 
 from screening.results import Screening
@@ -45,7 +45,7 @@ CHUNK_ROWS = 512
 # Rows screened and committed together: few, so that requests get in between, and little is done again after a crash.
 PASS_ROWS = 32
 # Documents read before they are screened together.
-DOCUMENTS_AT_ONCE = 16
+DOCUMENTS_AT_ONCE = 32
 CHUNK_QUEUE = "mingjian-chunks"
 JOB_QUEUE = "mingjian-jobs"
 # Archives have queues of their own: what reads for an hour must not hold up the screening of others.
@@ -174,15 +174,19 @@ def _screen_chunk(job_id: str, first: int) -> None:
 
 
 @_step
-def _read_chunk(job_id: str, first: int) -> None:
-    while read_document(current(), job_id, first, first + DOCUMENTS_AT_ONCE):
+def _read_chunk(job_id: str, first: int) -> bool:
+    runtime = current()
+    while read_document(runtime, job_id, first, first + DOCUMENTS_AT_ONCE):
         pass
+    with runtime.database.session() as session:
+        job = find_job(session, job_id)
+        return job is not None and job.state in UNFINISHED
 
 
 @DBOS.workflow(name="read_chunk")
-def read_chunk(job_id: str, first: int) -> None:
-    """Read the documents of a part of an archive."""
-    _read_chunk(job_id, first)
+def read_chunk(job_id: str, first: int) -> bool:
+    """Read the documents of a part of an archive; tell whether the job goes on."""
+    return _read_chunk(job_id, first)
 
 
 @_step
@@ -282,16 +286,25 @@ def run_job(job_id: str) -> None:
     _have_delivered(job_id)
 
 
+def _have_read(job_id: str, first: int) -> WorkflowHandle[bool]:
+    with SetWorkflowID(f"{job_id}.{first}.reading"):
+        return DBOS.enqueue_workflow(READING_QUEUE, read_chunk, job_id, first)
+
+
 @DBOS.workflow(name="run_archive")
 def run_archive(job_id: str) -> None:
-    """Read and screen the documents of an archive; the model has the first while others are read."""
+    """Read and screen the documents of an archive; the model has the first while others are read.
+
+    Two parts are handed in at a time, so that the reader need not wait, and archives have their turns.
+    """
     try:
-        readings, screenings = [], []
-        for first in _plan(job_id, DOCUMENTS_AT_ONCE):
-            with SetWorkflowID(f"{job_id}.{first}.reading"):
-                readings.append((first, DBOS.enqueue_workflow(READING_QUEUE, read_chunk, job_id, first)))
-        for first, handle in readings:
-            handle.get_result()
+        screenings = []
+        parts = _plan(job_id, DOCUMENTS_AT_ONCE)
+        readings = [_have_read(job_id, first) for first in parts[:2]]
+        for place, first in enumerate(parts):
+            if not readings[place].get_result():
+                break
+            readings += [_have_read(job_id, later) for later in parts[place + 2 : place + 3]]
             with SetWorkflowID(f"{job_id}.{first}"):
                 screenings.append(DBOS.enqueue_workflow(CHUNK_QUEUE, screen_documents, job_id, first))
         for handle in screenings:

@@ -259,6 +259,16 @@ def test_a_document_is_read_again_where_reading_failed_of_something_else(client,
 
 
 @pytest.mark.usefixtures("slow_reading")
+def test_archives_have_their_turns(client, wait_for, monkeypatch):
+    monkeypatch.setattr("service.jobs.workflows.DOCUMENTS_AT_ONCE", 3)
+    many = client.post("/v1/jobs", files=documents(**{f"{n}.txt": f"{GOOD}{n}" for n in range(30)})).json()["id"]
+    few = client.post("/v1/jobs", files=documents(**{"一.txt": BAD})).json()["id"]
+    assert wait_for(few)["done"] == 1
+    assert client.get(f"/v1/jobs/{many}").json()["state"] == "running"
+    client.post(f"/v1/jobs/{many}/cancel")
+
+
+@pytest.mark.usefixtures("slow_reading")
 def test_documents_of_a_cancelled_job_are_forgotten(client, wait_for):
     job_id = client.post("/v1/jobs", files=documents(**{f"{n}.txt": GOOD for n in range(20)})).json()["id"]
     assert unread(client) > 0
