@@ -18,7 +18,7 @@ from screening.results import Screening
 from screening.screener import MAX_CHARS, TextInput
 from screening.taxonomy import Kind
 from screening.textfile import decode
-from service.documents.archive import entry_name, open_archive, read_entry
+from service.documents.archive import entry_name, is_system_file, open_archive, read_entry
 from service.documents.columns import header_of, places, text_places
 from service.documents.model import DocumentError, Limits
 from service.documents.office import open_sheets
@@ -204,13 +204,13 @@ def _parquet_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
 
 
 def _zip_rows(data: bytes, limits: Limits) -> Iterator[Failure | Enclosed]:
-    """Yield each document of an archive."""
+    """Yield each document of an archive; one that cannot be unpacked fails alone."""
     archive = open_archive(data, limits)
-    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    named = [(entry_name(entry), entry) for entry in archive.infolist() if not entry.is_dir()]
+    documents = [(name, entry) for name, entry in named if not is_system_file(name)]
     for_one = replace(limits, unpacked_bytes=limits.file_bytes)
     unpacked = 0
-    for row, entry in enumerate(entries, 1):
-        name = entry_name(entry)
+    for row, (name, entry) in enumerate(documents, 1):
         try:
             suffix_of(name)
             content = read_entry(archive, entry, for_one)

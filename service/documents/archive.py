@@ -27,6 +27,11 @@ TOO_MANY_MARKS = "文件的结构过大；表格请另存为 CSV，其他文件�
 # Parts of a workbook that are read as a stream, and the element after which what was read of it is forgotten.
 _SPREADSHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 SHEET_PARTS = MappingProxyType({"xl/worksheets/": f"{_SPREADSHEET} row", "xl/sharedstrings.xml": f"{_SPREADSHEET} si"})
+# What systems and office programs put beside documents: copies of attributes, previews, settings, marks of open files.
+SYSTEM_FILE = re.compile(
+    r"(?:.*/)?(?:__MACOSX/.*|\._[^/]*|\.DS_Store|Thumbs\.db|desktop\.ini|~\$[^/]*\.(?:docx?|xlsx?|pptx?))",
+    re.IGNORECASE | re.DOTALL,
+)
 # Set where an entry's name is UTF-8; without it a name is in whatever encoding the writing machine had.
 UTF8_NAME = 0x800
 
@@ -43,8 +48,13 @@ def entry_name(entry: zipfile.ZipInfo) -> str:
     return entry.filename
 
 
+def is_system_file(name: str) -> bool:
+    """Tell whether an entry of this name was put there by a system or an office program, and is no document."""
+    return SYSTEM_FILE.fullmatch(name.replace("\\", "/")) is not None
+
+
 def open_archive(data: bytes, limits: Limits) -> zipfile.ZipFile:
-    """Open an archive whose entries are harmless in number, size, name and encryption; raises DocumentError."""
+    """Open an archive whose entries are harmless in number, name and size together; raises DocumentError."""
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
         entries = archive.infolist()
@@ -59,15 +69,18 @@ def open_archive(data: bytes, limits: Limits) -> zipfile.ZipFile:
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or "\0" in name:
             raise DocumentError("压缩文件内有不安全的路径名")
-        if entry.flag_bits & 1:
-            raise DocumentError("文件已加密，请先解除密码")
-        if entry.file_size > RATIO_FROM_BYTES and entry.file_size > MAX_RATIO * max(1, entry.compress_size):
-            raise DocumentError("压缩文件的压缩比异常，拒绝处理", 413)
     return archive
 
 
 def read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits) -> bytes:
-    """Unpack one entry, as far as the limit at most: the size an archive declares may be a lie."""
+    """Unpack one entry, as far as the limit at most: the size an archive declares may be a lie.
+
+    Raises DocumentError, of an encrypted entry or an odd ratio before anything is unpacked.
+    """
+    if entry.flag_bits & 1:
+        raise DocumentError("文件已加密，请先解除密码")
+    if entry.file_size > RATIO_FROM_BYTES and entry.file_size > MAX_RATIO * max(1, entry.compress_size):
+        raise DocumentError("文件的压缩比异常，拒绝处理", 413)
     try:
         with archive.open(entry) as file:
             data = file.read(limits.unpacked_bytes + 1)

@@ -359,6 +359,15 @@ def zip_of(entries, **options):
     return buffer.getvalue()
 
 
+def encrypted(content, name):
+    """An archive whose list says that the entry of this name is under a password."""
+    buffer = io.BytesIO(content)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.getinfo(name).flag_bits |= 1
+        archive.comment = b"x"  # has the list written anew
+    return buffer.getvalue()
+
+
 def with_entry(name, content):
     buffer = io.BytesIO(word_file(CLAUSES))
     with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
@@ -418,6 +427,7 @@ HOSTILE = {
     "嵌套.docx": (with_entry("word/inner.zip", zip_of([("a", b"b")])), 422),
     "路径.docx": (with_entry("../../etc/passwd", b"x"), 422),
     "炸弹.docx": (with_entry("word/zeros.bin", b"\0" * 40_000_000), 413),
+    "密.docx": (encrypted(word_file(CLAUSES), "word/document.xml"), 422),
     "巨图.png": (huge_picture(), 413),
     "空白.txt": (b" \n \n", 422),
     "乱码.txt": (b"\x81\xff\xff\xfe\x00\x81", 415),

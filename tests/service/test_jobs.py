@@ -308,6 +308,7 @@ def test_a_job_can_be_cancelled(client, wait_for):
         ("a.xlsx", b"PK\x03\x04 broken", 422, "损坏"),
         ("a.parquet", b"PAR1 broken", 422, "损坏"),
         ("a.zip", b"broken", 422, "损坏"),
+        ("a.zip", documents(**{"__MACOSX/._一.txt": b"x", ".DS_Store": b"x"})["file"][1], 422, "没有数据"),
         ("a.csv", b"\xff\xff\xff\xff", 415, "编码"),
     ],
 )
