@@ -90,12 +90,15 @@ class Enclosed:
     content: bytes
 
     def read(self, text_of: Callable[[str, bytes], str], limits: Limits) -> Record | Failure:
-        """Return the document as a row, of its whole text."""
+        """Return the document as a row, of its whole text, which the screener reads as one."""
         try:
             text = text_of(self.name, self.content)
         except DocumentError as error:
             return Failure(self.id, self.row, f"{self.id}：{error}")
-        return _record(self.row, ("id", "text"), (self.id, text), limits)
+        if len(text) > limits.text_chars:
+            most = f"压缩包中的一份文件上限 {limits.text_chars} 字，请用 POST /v1/documents 单独提交，或拆分"
+            return Failure(self.id, self.row, f"{self.id}：文本过长：{len(text)} 字，{most}")
+        return Record(self.id, self.row, TextInput(text))
 
 
 Row = Record | Failure | Enclosed

@@ -86,7 +86,10 @@ async def create(
         UploadFile, File(description="jsonl、csv、xlsx、parquet（列 id、text、kind、category），或文件的 zip")
     ],
 ) -> JobAnswer:
-    """在后台逐条筛查；有误的条目带行号报错，不影响其他条目。压缩包中的文件由任务逐份读取。服务中断后自动接着做。"""
+    """在后台逐条筛查；有误的条目带行号或文件名报错，不影响其他条目。服务中断后自动接着做。
+
+    压缩包中的文件由任务逐份读取，每份作为一段文本筛查，字数上限与一段文本相同；更长的请用 POST /v1/documents 单独提交。
+    """
     runtime = runtime_of(request)
     name = safe_name(file.filename or "")
     with database_faults():

@@ -238,6 +238,17 @@ def test_the_documents_of_an_archive_may_have_so_much_text_together(client, wait
     assert "二.txt：文件的文字总量过大" in job["errors"][0]["error"]
 
 
+def test_a_document_longer_than_a_text_may_be_is_named_and_the_others_are_screened(client, wait_for, monkeypatch):
+    runtime = client.app.state.runtime
+    monkeypatch.setattr(runtime, "settings", runtime.settings.model_copy(update={"max_chars": len(BAD)}))
+    files = documents(**{"一.txt": BAD, "合同/长.txt": f"{BAD}\n{GOOD}"})
+    job = wait_for(client.post("/v1/jobs", files=files).json()["id"])
+    assert (job["done"], job["failed"]) == (1, 1)
+    error = job["errors"][0]["error"]
+    assert error.startswith(f"合同/长.txt：文本过长：{len(BAD) + 1 + len(GOOD)} 字，")
+    assert f"上限 {len(BAD)} 字，请用 POST /v1/documents 单独提交，或拆分" in error
+
+
 def test_a_document_is_read_again_where_reading_failed_of_something_else(client, wait_for, monkeypatch):
     readers = client.app.state.runtime.readers
     faults = iter([DocumentError("", 503), BrokenOffError("")])
