@@ -4,7 +4,6 @@ import io
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +18,7 @@ from screening.screener import Screener, TextInput
 from screening.taxonomy import Kind
 from screening.textfile import decode, read_text_file
 from service.documents.parse import PARSERS
-from service.records import Failure, Record, read_records
+from service.records import Failure, Record, hinted, read_records
 from service.settings import Settings, load_settings
 from service.storage.database import Database
 from service.storage.keys import Scope, create_key, list_keys, revoke_key
@@ -107,9 +106,8 @@ def _screen_records(screener: Screener, path: Path, kind: Kind | None, category:
     # The bar would take what is printed for its own console, which is that of messages.
     with Progress(console=messages, disable=not messages.is_terminal, redirect_stdout=False) as progress:
         for chunk in progress.track(_chunks(records), description="筛查"):
-            items = [record.item for record in chunk if not isinstance(record, Failure)]
-            hinted = [replace(item, kind=item.kind or kind, category=item.category or category) for item in items]
-            results = iter(screener.screen(hinted))
+            good = [record for record in chunk if not isinstance(record, Failure)]
+            results = iter(screener.screen([hinted(record.item, kind, category) for record in good]))
             for record in chunk:
                 if isinstance(record, Failure):
                     print(record.to_json())

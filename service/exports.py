@@ -32,9 +32,12 @@ FLUSH_ROWS = 500
 
 
 def json_line(item: JobItem) -> str:
-    """Return a row's result as one line of JSON: as `mingjian screen` writes it, and the licence numbers."""
+    """Return a row's result as one line of JSON: as `mingjian screen` writes it, its text and the licence numbers.
+
+    The places of evidence are in this text, which may stand nowhere in the file as it is: it may be of several columns.
+    """
     licences = [own.model_dump(mode="json") for own in find_licences(item.text)]
-    head: dict[str, Any] = {"id": item.item_id, "row": item.row, "licences": licences}
+    head: dict[str, Any] = {"id": item.item_id, "row": item.row, "text": item.text, "licences": licences}
     if item.answer is None:
         body: dict[str, Any] = {"error": item.error or "尚未筛查", "findings": []}
     else:

@@ -30,6 +30,7 @@ PARQUET_ROWS = 1000
 # A text of the greatest length, each character escaped as a pair.
 MAX_LINE = MAX_CHARS * 12 + 1000
 TOO_MUCH_TEXT = "文件的文字总量过大，请拆分后分别提交"
+UNREAD = TextInput("")
 
 
 KINDS = {
@@ -64,7 +65,8 @@ class Record:
 
     def to_json(self, result: Screening) -> str:
         """Return the row's result as one line of JSON."""
-        return json.dumps({"id": self.id, **result.model_dump(mode="json")}, ensure_ascii=False)
+        head = {"id": self.id, "row": self.row}
+        return json.dumps(head | result.model_dump(mode="json"), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +84,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Enclosed:
-    """A document of an archive that is still to be read; `name` ends in its file name."""
+    """A document of an archive that is still to be read; `name` ends in its file name, `item` has no text yet."""
 
     id: str
     row: int
     name: str
     content: bytes
+    item: TextInput = UNREAD
 
     def read(self, text_of: Callable[[str, bytes], str], limits: Limits) -> Record | Failure:
         """Return the document as a row, of its whole text, which the screener reads as one."""
@@ -98,10 +101,15 @@ class Enclosed:
         if len(text) > limits.text_chars:
             most = f"压缩包中的一份文件上限 {limits.text_chars} 字，请用 POST /v1/documents 单独提交，或拆分"
             return Failure(self.id, self.row, f"{self.id}：文本过长：{len(text)} 字，{most}")
-        return Record(self.id, self.row, TextInput(text))
+        return Record(self.id, self.row, replace(self.item, text=text))
 
 
 Row = Record | Failure | Enclosed
+
+
+def hinted(item: TextInput, kind: Kind | None, category: str) -> TextInput:
+    """Return an item with the kind and category of its whole file, where it names none itself."""
+    return replace(item, kind=item.kind or kind, category=item.category or category)
 
 
 def document_text(name: str, data: bytes, limits: Limits) -> str:

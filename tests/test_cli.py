@@ -119,6 +119,7 @@ def test_rows_are_answered_one_by_one_and_bad_ones_do_not_stop_the_rest(tmp_path
     done = screen("--json", path)
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert [r["id"] for r in results] == ["a", "2", "c", "d", "5", "6"]
+    assert [r["row"] for r in results] == [1, 2, 3, 4, 5, 6]
     assert results[0]["findings"]
     assert "第 2 行" in results[1]["error"]
     assert "text 缺少字段" in results[2]["error"]

@@ -3,23 +3,25 @@
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import IO, Annotated, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, File, Query, Request, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import StreamingResponse
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
+from screening.taxonomy import Kind
 from service.cursors import decode_cursor, page_of
 from service.documents.parse import safe_name
 from service.exports import MEDIA_TYPES, write_results
 from service.problems import NOT_FOUND, ProblemError
-from service.records import Row, read_upload
+from service.records import Failure, Row, hinted, read_upload
 from service.runtime import Runtime, database_faults, runtime_of
-from service.schemas.common import Cursor, Id
+from service.schemas.common import Cursor, Id, Printable
 from service.schemas.jobs import JobAnswer, JobPage, job_answer
 from service.security import MayRunJobs
 from service.storage.audit import note
@@ -46,9 +48,17 @@ EVENT_EVERY_S = 1.0
 PIECE = 64 * 1024
 
 
-def _create(runtime: Runtime, actor: str, name: str, chunks: Iterator[list[Row]]) -> str:
+def _hinted(rows: list[Row], kind: Kind | None, category: str) -> list[Row]:
+    """Return rows with kind and category where they name none."""
+    return [row if isinstance(row, Failure) else replace(row, item=hinted(row.item, kind, category)) for row in rows]
+
+
+def _create(
+    runtime: Runtime, actor: str, name: str, kind: Kind | None, category: str, chunks: Iterator[list[Row]]
+) -> str:
     """Keep rows as they come, and queue the job once all are kept; return its id. What fails leaves no job.
 
+    Kind and category are for the rows that name none.
     Each chunk has its own transaction: others, who on SQLite wait for it, get in between.
     """
     job: JobRecord | None = None
@@ -57,7 +67,7 @@ def _create(runtime: Runtime, actor: str, name: str, chunks: Iterator[list[Row]]
         for rows in chunks:
             with runtime.database.session() as session:
                 job = job or begin_job(session, actor, name, purpose)
-                add_rows(session, job, rows)
+                add_rows(session, job, _hinted(rows, kind, category))
         if job is None:
             raise ProblemError(422, "文件中没有数据")
         with runtime.database.session() as session:
@@ -85,6 +95,15 @@ async def create(
     file: Annotated[
         UploadFile, File(description="jsonl、csv、xlsx、parquet（列 id、text、kind、category），或文件的 zip")
     ],
+    kind: Annotated[
+        Kind | Literal["auto"],
+        Form(description="来源：ad 广告、clause 合同条款、product 商品信息；auto 表示不知道。行中已写明的以行为准"),
+    ] = "auto",
+    category: Annotated[
+        str,
+        Form(max_length=100, description="商品或服务类别，如“普通食品”。行中已写明的以行为准"),
+        Printable,
+    ] = "",
 ) -> JobAnswer:
     """在后台逐条筛查；有误的条目带行号或文件名报错，不影响其他条目。服务中断后自动接着做。
 
@@ -92,10 +111,9 @@ async def create(
     """
     runtime = runtime_of(request)
     name = safe_name(file.filename or "")
+    take = partial(_create, runtime, caller.name, name, None if kind == "auto" else kind, category)
     with database_faults():
-        job_id = await runtime.readers.read_rows(
-            read_upload, name, file.file, partial(_create, runtime, caller.name, name)
-        )
+        job_id = await runtime.readers.read_rows(read_upload, name, file.file, take)
     await runtime.database_call(runtime.executor.submit, job_id)
     return await runtime.database_call(_read, runtime, job_id)
 
@@ -180,7 +198,7 @@ async def results(
         Literal["jsonl", "csv", "xlsx", "parquet"], Query(alias="format", description="文件格式")
     ] = "jsonl",
 ) -> StreamingResponse:
-    """下载全部结果，一条一行，按原顺序；未筛查的条目会注明。"""
+    """下载全部结果，一条一行，按原顺序；未筛查的条目会注明。jsonl 中词句的位置按同一行的 text 计。"""
     runtime = runtime_of(request)
 
     def write(file: IO[bytes]) -> str:

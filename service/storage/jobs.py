@@ -57,9 +57,9 @@ def add_rows(session: Session, job: JobRecord, rows: Sequence[Row]) -> None:
             "number": number,
             "row": row.row,
             "item_id": row.id[:200],
-            "text": row.item.text if isinstance(row, Record) else "",
-            "kind": row.item.kind if isinstance(row, Record) else None,
-            "category": row.item.category if isinstance(row, Record) else "",
+            "text": "" if isinstance(row, Failure) else row.item.text,
+            "kind": None if isinstance(row, Failure) else row.item.kind,
+            "category": "" if isinstance(row, Failure) else row.item.category,
             "finished": isinstance(row, Failure),
             "error": row.error[:500] if isinstance(row, Failure) else "",
         }
@@ -183,7 +183,7 @@ def next_file(session: Session, job_seq: int, first: int, end: int) -> tuple[int
     if found is None:
         return None
     file, item = found
-    return file.number, Enclosed(item.item_id, item.row, file.name, file.content)
+    return file.number, Enclosed(item.item_id, item.row, file.name, file.content, input_of(item))
 
 
 def take_text(session: Session, job: JobRecord, number: int, read: Record | Failure, most_chars: int) -> None:

@@ -93,7 +93,36 @@ def test_every_format_in(client, wait_for, name, make):
     lines = [json.loads(line) for line in client.get(f"/v1/jobs/{job['id']}/results").text.splitlines()]
     assert [line["id"] for line in lines] == ["甲", "乙", "丙"]
     assert lines[0]["findings"]
+    assert [own["text"] for finding in lines[0]["findings"] for own in finding["evidence"]] == [
+        lines[0]["text"][own["start"] : own["end"]] for finding in lines[0]["findings"] for own in finding["evidence"]
+    ]
+    assert [line["text"] for line in lines] == [BAD, "", ROWS[2]["text"]]
     assert lines[1]["error"]
+
+
+def test_kind_and_category_of_the_file_are_for_rows_that_name_none(client, wait_for):
+    def screened(files):
+        job = wait_for(client.post("/v1/jobs", files=files, data={"kind": "ad", "category": "普通食品"}).json()["id"])
+        lines = client.get(f"/v1/jobs/{job['id']}/results").text.splitlines()
+        return [(line.get("kind"), line.get("category")) for line in map(json.loads, lines)]
+
+    rows = [ROWS[0], {"text": GOOD, "kind": "auto"}, {"text": ""}, {"text": GOOD, "category": "健身"}]
+    assert screened({"file": ("a.jsonl", jsonl(rows))}) == [
+        ("clause", "健身"),
+        ("ad", "普通食品"),
+        (None, None),
+        ("ad", "健身"),
+    ]
+    assert screened(documents(**{"一.txt": BAD, "空.txt": ""})) == [("ad", "普通食品"), (None, None)]
+
+
+@pytest.mark.parametrize("data", [{"kind": "poster"}, {"category": "长" * 101}, {"category": "\x00"}])
+def test_a_kind_or_category_that_is_none_is_refused(client, wait_for, data):
+    answer = client.post("/v1/jobs", files={"file": ("a.jsonl", jsonl(ROWS))}, data=data)
+    assert answer.status_code == 422
+    assert next(iter(data)) in answer.text
+    empty = client.post("/v1/jobs", files={"file": ("a.jsonl", jsonl(ROWS))}, data={"kind": "", "category": ""})
+    assert wait_for(empty.json()["id"])["done"] == 2
 
 
 def test_every_format_out(client, wait_for):
