@@ -12,6 +12,7 @@ from rich.text import Text
 
 from screening.errors import MingjianError
 from screening.results import Finding, Screening, Verdict
+from service.reports.common import shown_name
 
 USAGE_ERROR = 2
 REASONS = {
@@ -64,9 +65,8 @@ def _marked(text: str, result: Screening) -> Text:
 
 
 def _row(finding: Finding, *, sure: bool) -> tuple[str | Text, ...]:
-    name = f"{finding.name}{'（需核实）' if finding.needs_check else ''}{'' if sure else '（待复核）'}"
     return (
-        f"{name}\n{finding.label}",
+        f"{shown_name(finding, sure=sure)}\n{finding.label}",
         f"{finding.probability:.0%}",
         _plain("\n".join(evidence.text for evidence in finding.evidence)),
         "\n".join(str(provision) for provision in finding.legal_basis),

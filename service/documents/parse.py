@@ -26,6 +26,7 @@ PARSERS: dict[str, Parser] = {
     ".jpg": parse_picture,
     ".jpeg": parse_picture,
 }
+TABLE_PARSERS = (parse_xlsx, parse_csv)
 SIGNS: dict[str, tuple[bytes, ...]] = {
     ".docx": (b"PK\x03\x04",),
     ".xlsx": (b"PK\x03\x04",),
@@ -55,6 +56,11 @@ def suffix_of(name: str) -> str:
         known = "、".join(sorted(own[1:] for own in PARSERS))
         raise DocumentError(f"不支持的文件格式 {suffix or '（无扩展名）'}，支持 {known}", 415)
     return suffix
+
+
+def is_table(name: str) -> bool:
+    """Tell whether the document of this name is read row by row."""
+    return PARSERS.get(PurePosixPath(name).suffix.lower()) in TABLE_PARSERS
 
 
 def parse_document(name: str, data: bytes, limits: Limits) -> Document:

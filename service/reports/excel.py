@@ -1,20 +1,21 @@
 """The report as an Excel file."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from openpyxl import Workbook
 from openpyxl.cell.rich_text import CellRichText, TextBlock
 from openpyxl.cell.text import InlineFont
 from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
-from service.reports.common import basis, guarded, head, marked, notes, tables
+from service.documents.parse import is_table
+from service.reports.common import HEAD_COLUMNS, basis, guarded, head, marked, notes, offices, place, shown_name, tables
 from service.schemas.common import UNPRINTABLE
 from service.schemas.documents import DocumentAnswer, DocumentSegment
 
 MAX_CELL = 32_000
-TABLE_WIDTHS = (24, 30, 30, 16, 30)
 SUSPECTED = PatternFill("solid", fgColor="FFF2CC")
 EVIDENCE = InlineFont(b=True, color="C00000")
 
@@ -39,20 +40,78 @@ def _marked_cell(segment: DocumentSegment) -> CellRichText:
     return runs
 
 
-def _fill(
-    sheet: Worksheet, header: tuple[str, ...], rows: Sequence[tuple[object, ...]], widths: tuple[int, ...]
-) -> None:
-    sheet.append(header)
+def _fill(sheet: Worksheet, columns: Mapping[str, int], rows: Sequence[tuple[object, ...]]) -> None:
+    """Write a sheet; columns have their widths in characters."""
+    sheet.append(list(columns))
     for own in sheet[1]:
         own.font = Font(bold=True)
     for row in rows:
         sheet.append([cell(value) for value in row])
-    for letter, width in zip("ABCDEFGHIJ", widths, strict=False):
-        sheet.column_dimensions[letter].width = width
+    for number, width in enumerate(columns.values(), 1):
+        sheet.column_dimensions[get_column_letter(number)].width = width
     for line in sheet.iter_rows():
         for own in line:
             own.alignment = Alignment(wrap_text=True, vertical="top")
     sheet.freeze_panes = "A2"
+
+
+def _place_columns(answer: DocumentAnswer) -> dict[str, int]:
+    return {"位置": 24} if is_table(answer.name) else {"段": 6, "页": 6}
+
+
+def _place_cells(answer: DocumentAnswer, segment: DocumentSegment) -> tuple[object, ...]:
+    """Return where a segment stands, by the place's columns."""
+    return (place(answer, segment),) if is_table(answer.name) else (segment.index, segment.page)
+
+
+def _fill_findings(sheet: Worksheet, answer: DocumentAnswer) -> None:
+    columns = _place_columns(answer) | {
+        "标签": 24,
+        "结论": 10,
+        "概率": 8,
+        "词句": 30,
+        "原文": 60,
+        "法律依据": 40,
+        "检查记录表行": 16,
+        "主管科室": 24,
+        "整改建议": 40,
+    }
+    rows: list[tuple[object, ...]] = [
+        (
+            *_place_cells(answer, segment),
+            shown_name(finding),
+            "线索" if finding in segment.findings else "待复核",
+            round(finding.probability, 3),
+            "；".join(evidence.text for evidence in finding.evidence),
+            _marked_cell(segment),
+            basis(finding),
+            finding.inspection_row,
+            offices(finding),
+            finding.advice,
+        )
+        for segment in answer.segments
+        for finding in (*segment.findings, *segment.review)
+    ]
+    _fill(sheet, columns, rows)
+
+
+def _fill_text(sheet: Worksheet, answer: DocumentAnswer) -> None:
+    titled = not is_table(answer.name)  # a row's place names its sheet already
+    columns = _place_columns(answer) | ({"标题": 24} if titled else {}) | {"原文": 90, "线索": 30}
+    rows: list[tuple[object, ...]] = [
+        (
+            *_place_cells(answer, segment),
+            *((segment.heading,) if titled else ()),
+            _marked_cell(segment),
+            "、".join(shown_name(finding) for finding in segment.findings),
+        )
+        for segment in answer.segments
+    ]
+    _fill(sheet, columns, rows)
+    text_column = list(columns).index("原文") + 1
+    for number, segment in enumerate(answer.segments, 2):
+        if segment.findings:
+            sheet.cell(number, text_column).fill = SUSPECTED
 
 
 def excel_report(answer: DocumentAnswer) -> bytes:
@@ -61,43 +120,11 @@ def excel_report(answer: DocumentAnswer) -> bytes:
     summary = book.active
     assert isinstance(summary, Worksheet)  # noqa: S101 - a new book has one sheet
     summary.title = "概况"
-    _fill(summary, ("项目", "内容"), [*head(answer), *(("说明", note) for note in notes(answer))], (18, 80))
+    _fill(summary, HEAD_COLUMNS, [*head(answer), *(("说明", note) for note in notes(answer))])
     for own in tables(answer):
-        _fill(book.create_sheet(own.title), own.header, own.rows, TABLE_WIDTHS)
-    findings = book.create_sheet("线索")
-    rows: list[tuple[object, ...]] = [
-        (
-            segment.index,
-            segment.page,
-            finding.name,
-            "线索" if finding in segment.findings else "待复核",
-            round(finding.probability, 3),
-            "；".join(evidence.text for evidence in finding.evidence),
-            _marked_cell(segment),
-            basis(finding),
-            finding.inspection_row,
-            finding.advice,
-        )
-        for segment in answer.segments
-        for finding in (*segment.findings, *segment.review)
-    ]
-    header = ("段", "页", "标签", "结论", "概率", "词句", "原文", "法律依据", "检查记录表行", "整改建议")
-    _fill(findings, header, rows, (6, 6, 22, 10, 8, 30, 60, 40, 16, 40))
-    everything = book.create_sheet("全文")
-    lines: list[tuple[object, ...]] = [
-        (
-            segment.index,
-            segment.page,
-            segment.heading,
-            _marked_cell(segment),
-            "、".join(finding.name for finding in segment.findings),
-        )
-        for segment in answer.segments
-    ]
-    _fill(everything, ("段", "页", "标题", "原文", "线索"), lines, (6, 6, 24, 90, 30))
-    for row, segment in enumerate(answer.segments, 2):
-        if segment.findings:
-            everything.cell(row, 4).fill = SUSPECTED
+        _fill(book.create_sheet(own.title), own.columns, own.rows)
+    _fill_findings(book.create_sheet("线索"), answer)
+    _fill_text(book.create_sheet("全文"), answer)
     buffer = io.BytesIO()
     book.save(buffer)
     return buffer.getvalue()

@@ -1,9 +1,9 @@
 """The report as an HTML page that needs nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
-from service.reports.common import basis, head, marked, notes, place, tables
+from service.reports.common import HEAD_COLUMNS, grounds, head, marked, notes, place, shown_name, tables
 from service.schemas.documents import DocumentAnswer, DocumentSegment
 
 STYLE = """
@@ -14,7 +14,7 @@ table{border-collapse:collapse;width:100%}th,td{border:1px solid #ccc;padding:.3
 vertical-align:top}th{background:#f3f4f6;white-space:nowrap}
 mark{background:#ffe58f;padding:0 .1em}.note{color:#555}.segment{margin:.6rem 0;padding:.5rem .8rem;
 border-left:4px solid #e5e7eb}.found{border-color:#c0392b}.review{border-color:#d4a017}
-.place{color:#666;font-size:.85rem}.label{font-weight:600}li{margin:.25rem 0}
+.place{color:#666;font-size:.85rem}.label{font-weight:600;white-space:nowrap}li{margin:.25rem 0}
 """
 
 
@@ -22,21 +22,21 @@ def _text(segment: DocumentSegment) -> str:
     return "".join(f"<mark>{escape(text)}</mark>" if found else escape(text) for text, found in marked(segment))
 
 
-def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def _table(header: Iterable[str], rows: Sequence[tuple[str, ...]]) -> str:
     top = "".join(f"<th>{escape(name)}</th>" for name in header)
     body = "".join("<tr>" + "".join(f"<td>{escape(value)}</td>" for value in row) + "</tr>" for row in rows)
     return f"<table><tr>{top}</tr>{body}</table>"
 
 
-def _segment(segment: DocumentSegment) -> str:
+def _segment(answer: DocumentAnswer, segment: DocumentSegment) -> str:
     look = "found" if segment.findings else "review" if segment.review else ""
     items = "".join(
-        f'<li><span class="label">{escape(own.name)}</span>{doubt}　概率 {own.probability:.0%}　{escape(basis(own))}'
+        f'<li><span class="label">{escape(shown_name(own, sure=sure))}</span>　{escape(grounds(own))}'
         f"<br>建议：{escape(own.advice)}</li>"
-        for findings, doubt in ((segment.findings, ""), (segment.review, "（待复核）"))
+        for findings, sure in ((segment.findings, True), (segment.review, False))
         for own in findings
     )
-    where = f'<div class="place">{escape(place(segment))}</div>'
+    where = f'<div class="place">{escape(place(answer, segment))}</div>'
     return f'<div class="segment {look}">{where}<div>{_text(segment)}</div>{f"<ul>{items}</ul>" if items else ""}</div>'
 
 
@@ -45,14 +45,14 @@ def page_report(answer: DocumentAnswer) -> bytes:
     parts = [
         "<!DOCTYPE html><html lang='zh-CN'><head><meta charset='utf-8'><title>文件筛查报告</title>",
         f"<style>{STYLE}</style></head><body><h1>文件筛查报告</h1>",
-        _table(("项目", "内容"), head(answer)),
+        _table(HEAD_COLUMNS, head(answer)),
         *(f'<p class="note">{note}</p>' for note in notes(answer)),
         *(
-            f"<h2>{own.title}</h2>" + (_table(own.header, own.rows) if own.rows else f"<p>{own.empty}</p>")
+            f"<h2>{own.title}</h2>" + (_table(own.columns, own.rows) if own.rows else f"<p>{own.empty}</p>")
             for own in tables(answer)
         ),
         "<h2>全文</h2>",
-        *(_segment(segment) for segment in answer.segments),
+        *(_segment(answer, segment) for segment in answer.segments),
         "</body></html>",
     ]
     return "".join(parts).encode("utf-8", "replace")

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 import struct
 import zipfile
 import zlib
@@ -16,6 +17,8 @@ from docx.opc.packuri import PackURI
 from docx.opc.part import Part
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
+from docx.shared import Cm
+from lxml import html
 from openpyxl.cell.rich_text import CellRichText, TextBlock
 from PIL import Image, ImageDraw, ImageFont
 from sqlalchemy import select
@@ -33,6 +36,8 @@ CLAUSES = [
     "第三条 因不可抗力不能履行的，双方根据影响协商处理。",
     "第四条 本合同最终解释权归甲方所有。",
 ]
+WAIVER = "如有争议，乙方放弃诉讼权利，不得向任何部门投诉举报。"
+REPORTS = ("docx", "xlsx", "html")
 LICENCE = "统一社会信用代码91110000600037341L"
 FONTS = sorted(Path("/usr/share/fonts").rglob("*CJK*.tt[cf]"))
 
@@ -304,7 +309,7 @@ def test_black_text_on_nothing_is_read(mode):
     assert "REFUND" in parse_document("截图.png", buffer.getvalue(), Limits()).text
 
 
-@pytest.mark.parametrize("report_format", ["docx", "xlsx", "html"])
+@pytest.mark.parametrize("report_format", REPORTS)
 def test_reports_mark_the_words(client, report_format):
     body = send(
         client, "=合同.docx", word_file([*CLAUSES, '=HYPERLINK("http://x") 概不退款', LICENCE]), kind="clause"
@@ -336,6 +341,106 @@ def test_reports_mark_the_words(client, report_format):
         assert "<mark>" in answer.text
         assert "<script" not in answer.text
     assert client.get(f"/v1/documents/{body['id']}/report.exe").status_code == 422
+
+
+def report_tables(client, document_id, report_format):
+    """Return a report's tables, as lists of rows, and what else it says, one text a paragraph."""
+    content = client.get(f"/v1/documents/{document_id}/report.{report_format}").content
+    if report_format == "docx":
+        document = docx.Document(io.BytesIO(content))
+        tables = [[tuple(cell.text for cell in row.cells) for row in table.rows] for table in document.tables]
+        return tables, [paragraph.text for paragraph in document.paragraphs]
+    if report_format == "xlsx":
+        book = openpyxl.load_workbook(io.BytesIO(content))
+        assert not [cell for sheet in book for row in sheet.iter_rows() for cell in row if cell.data_type == "f"]
+        return [list(sheet.iter_rows(values_only=True)) for sheet in book], []
+    page = html.fromstring(content)
+    tables = [[tuple(cell.text_content() for cell in row) for row in own.iter("tr")] for own in page.iter("table")]
+    return tables, [own.text_content() for own in page.find_class("note") + page.find_class("segment")]
+
+
+def summary_of(tables):
+    """Return the rows of the summary by label, each by its header."""
+    header, *rows = next(own for own in tables if "最高概率" in own[0])
+    return {row[0]: dict(zip(header, row, strict=True)) for row in rows}
+
+
+def said(tables, texts):
+    return [str(cell) for table in tables for row in table for cell in row if cell is not None] + texts
+
+
+@pytest.mark.parametrize("report_format", REPORTS)
+def test_a_report_of_a_workbook_names_sheets_and_rows(client, report_format):
+    first = [["编号", "文案"], *([number, f"{GOOD}{number}"] for number in range(7)), [9, BAD], [10, GOOD], [11, BAD]]
+    content = workbook(**{"一月": first, "=1+1": [[], ["描述", "标题"], [BAD, "健身卡"]]})
+    body = send(client, "文案.xlsx", content, kind="clause").json()
+    assert body["segments"][7]["paragraph"] == 9  # the eighth segment
+    tables, texts = report_tables(client, body["id"], report_format)
+    everything = said(tables, texts)
+    for own in ("工作表“一月”第 9 行", "工作表“一月”第 11 行", "工作表“=1+1”第 3 行"):
+        assert any(text.startswith((own, f"[{own}]")) for text in everything), own
+    assert not any(text.startswith(("第 8 段", "[8]")) for text in everything)
+    assert ("行数", "11 行，其中 3 行有线索") in tables[0]
+    assert {row["所在行"] for row in summary_of(tables).values()} == {"工作表“一月”第 9、11 行；工作表“=1+1”第 3 行"}
+
+
+@pytest.mark.parametrize("report_format", REPORTS)
+@pytest.mark.parametrize("name", ["文案.xlsx", "文案.CSV"])
+def test_a_report_of_one_sheet_names_rows(client, name, report_format):
+    rows = [["文案"], [GOOD], [], ["=1+1 概不退款，最终解释权归本店所有"]]
+    content = "\n".join(map("".join, rows)).encode()
+    if name == "文案.xlsx":
+        rows[-1] = [BAD]  # openpyxl would write the other as a formula
+        content = workbook(甲=rows)
+    body = send(client, name, content, kind="clause").json()
+    tables, texts = report_tables(client, body["id"], report_format)
+    assert any(text.startswith(("第 4 行", "[第 4 行]")) for text in said(tables, texts))
+    assert {row["所在行"] for row in summary_of(tables).values()} == {"第 4 行"}
+
+
+@pytest.mark.parametrize("report_format", REPORTS)
+def test_reports_tell_what_to_verify_and_the_offices(client, report_format):
+    body = send(client, "合同.docx", word_file([CLAUSES[1], WAIVER]), kind="clause").json()
+    findings = {own["label"]: own for segment in body["segments"] for own in segment["findings"]}
+    assert findings["clause_limit_recourse"]["needs_check"]
+    assert not findings["clause_limit_termination"]["needs_check"]
+    tables, texts = report_tables(client, body["id"], report_format)
+    summary = summary_of(tables)
+    for own in findings.values():
+        row = summary[own["name"] + ("（需核实）" if own["needs_check"] else "")]
+        assert row["主管科室"] == "、".join(own["offices"])
+        assert row["所在段"]
+    everything = said(tables, texts)
+    assert sum("单凭文字只能作为提示" in text for text in everything) == 1
+    if report_format == "xlsx":
+        header, *rows = next(own for own in tables if "整改建议" in own[0])
+        shown = {row[header.index("标签")]: row[header.index("主管科室")] for row in rows}
+    else:
+        shown = {}
+        for text in texts:
+            for name, office in re.findall(r"(\S+)　概率 .*?　主管科室：(\S+?)(?=建议|$)", text):
+                shown[name[name.rfind("。") + 1 :]] = office
+    office = findings["clause_limit_recourse"]["offices"][0]
+    assert shown["排除限制投诉诉讼权（需核实）"] == shown["排除限制变更解除权"] == office
+
+
+@pytest.mark.parametrize("report_format", REPORTS)
+def test_reports_without_such_findings_do_not_speak_of_verifying(client, report_format):
+    body = send(client, "合同.docx", word_file(CLAUSES), kind="clause").json()
+    assert body["summary"]
+    assert not any("需核实" in text for text in said(*report_tables(client, body["id"], report_format)))
+
+
+def test_columns_of_a_word_report_share_the_width_of_the_text(client):
+    body = send(client, "合同.docx", word_file(CLAUSES), kind="clause").json()
+    document = docx.Document(io.BytesIO(client.get(f"/v1/documents/{body['id']}/report.docx").content))
+    section = document.sections[0]
+    width = section.page_width - section.left_margin - section.right_margin
+    for table in document.tables:
+        for row in table.rows:
+            assert sum(cell.width for cell in row.cells) == pytest.approx(width, rel=0.01)
+    heads = {cell.text: cell.width for cell in document.tables[1].rows[0].cells}
+    assert heads["最高概率"] > Cm(1.86) and heads["主管科室"] > heads["检查记录表行"]  # the first stands in one line
 
 
 def test_a_report_of_a_document_kept_with_what_xml_refuses(client):
