@@ -19,7 +19,16 @@ from screening.screener import MAX_CHARS, TextInput
 from screening.taxonomy import Kind
 from screening.textfile import decode
 from service.documents.archive import entry_name, is_system_file, open_archive, read_entry
-from service.documents.columns import header_of, places, text_places
+from service.documents.columns import (
+    COLUMNS,
+    NAMED_IN_MESSAGES,
+    TEXT_COLUMNS,
+    Rows,
+    header_of,
+    places,
+    split_header,
+    text_places,
+)
 from service.documents.model import DocumentError, Limits
 from service.documents.office import open_sheets
 from service.documents.parse import parse_document, safe_name, suffix_of
@@ -31,6 +40,17 @@ PARQUET_ROWS = 1000
 MAX_LINE = MAX_CHARS * 12 + 1000
 TOO_MUCH_TEXT = "文件的文字总量过大，请拆分后分别提交"
 UNREAD = TextInput("")
+NO_TEXT = f"缺少文本列 text（也可用 {'、'.join(TEXT_COLUMNS[1:4])}……）"
+NO_TEXT_COLUMN = (
+    f"表头中没有文本列，文本列的列名可用 {'、'.join(TEXT_COLUMNS[:NAMED_IN_MESSAGES])}等；"
+    f"另可有编号列（{'、'.join(COLUMNS['id'])}）、来源列（{'、'.join(COLUMNS['kind'])}）、"
+    f"类别列（{'、'.join(COLUMNS['category'])}）"
+)
+# Each sheet counts anew in it.
+SERIAL_NUMBER = "序号"
+# Why a row has more cells than the header.
+STRAY_COMMA = "列数多于表头，单元格中的逗号须加引号"
+STRAY_CELL = "单元格多于表头的列数，请为多出的列写明列名，或删去多出的单元格"
 
 
 KINDS = {
@@ -39,6 +59,7 @@ KINDS = {
     "条款": "clause",
     "商品信息": "product",
     "商品": "product",
+    "合同": "clause",
     "auto": None,
     "": None,
 }
@@ -119,13 +140,15 @@ def document_text(name: str, data: bytes, limits: Limits) -> str:
 
 def _why(error: ValidationError) -> str:
     messages = {
-        "missing": "缺少字段",
         "string_too_long": "过长",
         "literal_error": "取值无效，可选 ad、clause、product",
         "unprintable": "含有控制字符或不完整的字符",
         "string_unicode": "含有控制字符或不完整的字符",
     }
-    faults = (f"{fault['loc'][0]} {messages.get(fault['type'], '格式不对')}" for fault in error.errors())
+    faults = (
+        NO_TEXT if fault["type"] == "missing" else f"{fault['loc'][0]} {messages.get(fault['type'], '格式不对')}"
+        for fault in error.errors()
+    )
     return "；".join(faults)
 
 
@@ -133,19 +156,23 @@ def _is_blank(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
+def _place(row: int, sheet: str) -> str:
+    return f"工作表“{sheet}”第 {row} 行" if sheet else f"第 {row} 行"
+
+
 def _record(
     row: int, header: tuple[str, ...], values: Sequence[Any], limits: Limits, sheet: str = ""
 ) -> Record | Failure:
     """Check a row; of several sheets each row is named with its own, as all of them count from 1."""
-    place = f"工作表“{sheet}”第 {row} 行" if sheet else f"第 {row} 行"
+    place = _place(row, sheet)
     name = f"{sheet}-{row}" if sheet else str(row)
     columns = places(header)
     given = {field: values[own] for field, own in columns.items() if own < len(values) and not _is_blank(values[own])}
-    if texts := [values[own] for own in text_places(header) if own < len(values) and values[own] is not None]:
-        given["text"] = texts
+    if text_columns := text_places(header):
+        given["text"] = [values[own] for own in text_columns if own < len(values) and values[own] is not None]
+    if sheet and "id" in given and header[columns["id"]] == SERIAL_NUMBER:
+        given["id"] = f"{sheet}-{given['id']}"
     given.setdefault("id", name)
-    if not all(map(_is_blank, values[len(header) :])):
-        return Failure(echo(given["id"]), row, f"{place}：列数多于表头，单元格中的逗号须加引号")
     if isinstance(kind := given.get("kind"), str):
         # Other systems have columns of these Chinese names that say something else.
         unknown = kind if header[columns["kind"]] == "kind" else None
@@ -156,7 +183,7 @@ def _record(
         return Failure(echo(given["id"]), row, f"{place}：{_why(error)}")
     text = "\n".join(own for own in checked.text if own.strip())
     if not text:
-        return Failure(checked.id, row, f"{place}：text 不能为空")
+        return Failure(checked.id, row, f"{place}：文本不能为空")
     if len(text) > limits.text_chars:
         return Failure(checked.id, row, f"{place}：文本过长：{len(text)} 字，上限 {limits.text_chars} 字")
     return Record(checked.id, row, TextInput(text, checked.kind, checked.category))
@@ -177,14 +204,22 @@ def _json_rows(text: str, limits: Limits) -> Iterator[Record | Failure]:
             yield Failure(str(row), row, f"第 {row} 行：不是 JSON 对象，或过长")
 
 
-def _table_rows(
-    rows: Iterator[tuple[int, Sequence[Any]]], limits: Limits, sheet: str = ""
-) -> Iterator[Record | Failure]:
-    """Yield the rows of a table, by the names of its first."""
-    _, first = next(rows, (0, ()))
-    header = header_of(first)
-    for row, cells in rows:
-        yield _record(row, header, cells, limits, sheet)
+def _table_rows(rows: Rows, limits: Limits, stray: str, sheet: str = "") -> Iterator[Record | Failure]:
+    """Yield the rows of a table, by the names of its header; raises DocumentError where it names no text.
+
+    `stray` says what is wrong with a row of more cells than the header.
+    """
+    header, below = split_header(rows)
+    if not text_places(header):
+        if not header and next(below, None) is None:
+            return
+        raise DocumentError(f"工作表“{sheet}”：{NO_TEXT_COLUMN}" if sheet else NO_TEXT_COLUMN)
+    for row, cells in below:
+        record = _record(row, header, cells, limits, sheet)
+        if all(map(_is_blank, cells[len(header) :])):
+            yield record
+        else:
+            yield Failure(echo(record.id), row, f"{_place(row, sheet)}：{stray}")
 
 
 def _parquet_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
@@ -201,6 +236,8 @@ def _parquet_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
         folded = [own.path for own in map(schema.column, range(len(schema))) if own.physical_type == "BYTE_ARRAY"]
         names = file.schema_arrow.names
         header = header_of(names)
+        if not text_places(header):
+            raise DocumentError(NO_TEXT_COLUMN)
         wanted = [names[place] for place in (*places(header).values(), *text_places(header))]
         file = parquet.ParquetFile(pa.BufferReader(data), read_dictionary=folded)
         row = 0
@@ -239,10 +276,10 @@ def _rows(name: str, data: bytes, limits: Limits) -> Iterator[Row]:
         case ".jsonl":
             return _json_rows(decode(data, name), limits)
         case ".csv":
-            return _table_rows(csv_rows(decode(data, name), limits), limits)
+            return _table_rows(csv_rows(decode(data, name), limits), limits, STRAY_COMMA)
         case ".xlsx":
             sheets = open_sheets(data, limits)
-            return chain.from_iterable(_table_rows(own.rows, limits, own.name) for own in sheets)
+            return chain.from_iterable(_table_rows(own.rows, limits, STRAY_CELL, own.name) for own in sheets)
         case ".parquet":
             return _parquet_rows(data, limits)
         case ".zip":

@@ -122,7 +122,7 @@ def test_rows_are_answered_one_by_one_and_bad_ones_do_not_stop_the_rest(tmp_path
     assert [r["row"] for r in results] == [1, 2, 3, 4, 5, 6]
     assert results[0]["findings"]
     assert "第 2 行" in results[1]["error"]
-    assert "text 缺少字段" in results[2]["error"]
+    assert "缺少文本列 text（也可用 文案、内容、标题……）" in results[2]["error"]
     assert "kind 取值无效" in results[3]["error"]
     assert "error" not in results[4]
     assert all(r["findings"] == [] for r in results[1:])
@@ -138,7 +138,7 @@ def test_csv_of_chinese_excel(tmp_path):
     results = [json.loads(line) for line in screen(path).stdout.splitlines()]
     assert [r["id"] for r in results] == ["甲", "乙", "丙"]
     assert results[0]["findings"]
-    assert "text 不能为空" in results[2]["error"]
+    assert "文本不能为空" in results[2]["error"]
 
 
 @pytest.mark.parametrize(
@@ -289,15 +289,19 @@ def test_a_file_that_cannot_be_used_is_told_without_a_traceback(arguments, words
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "failures"),
-    [("空.jsonl", "", 0), ("坏.jsonl", "{broken\n[]\n", 2), ("缺列.csv", f"编号,说明\n1,{BAD}\n", 1)],
+    ("name", "content", "words", "failures"),
+    [
+        ("空.jsonl", "", "没有可以筛查的文本", 0),
+        ("坏.jsonl", "{broken\n[]\n", "没有可以筛查的文本", 2),
+        ("缺列.csv", f"编号,说明\n1,{BAD}\n", "没有文本列", 0),
+    ],
 )
-def test_a_file_without_a_row_that_can_be_screened_is_wrong_use(name, content, failures, tmp_path):
+def test_a_file_without_a_row_that_can_be_screened_is_wrong_use(name, content, words, failures, tmp_path):
     path = tmp_path / name
     path.write_text(content, encoding="utf-8")
     done = screen(path)
     assert done.exit_code == 2
-    assert "没有可以筛查的文本" in done.stderr
+    assert words in done.stderr
     assert ["error" in json.loads(line) for line in done.stdout.splitlines()] == [True] * failures
 
 

@@ -14,7 +14,7 @@ from docx.oxml.ns import qn
 from docx.parts.story import StoryPart
 
 from service.documents.archive import SHEET_PARTS, check_office_file
-from service.documents.columns import header_of, text_places
+from service.documents.columns import split_header, text_places
 from service.documents.model import Block, Document, DocumentError, Limits, within
 
 HEADING_STYLES = ("heading", "title", "标题")
@@ -151,7 +151,10 @@ def open_sheets(data: bytes, limits: Limits) -> list[Sheet]:
             sheet.reset_dimensions()  # what a file says of its size may be wrong
     except Exception as error:  # openpyxl raises whatever a missing part leads to
         raise DocumentError("Excel 文件已损坏，无法读取") from error
-    first_rows = [(sheet, next(_sheet_rows(sheet, limits), None)) for sheet in book.worksheets]
-    filled = [(sheet, row) for sheet, (_, row) in ((sheet, first) for sheet, first in first_rows if first)]
-    chosen = [sheet for sheet, row in filled if text_places(header_of(row))] or [sheet for sheet, _ in filled]
+    filled = []
+    for sheet in book.worksheets:
+        header, rows = split_header(_sheet_rows(sheet, limits))
+        if header or next(rows, None) is not None:
+            filled.append((sheet, header))
+    chosen = [sheet for sheet, header in filled if text_places(header)] or [sheet for sheet, _ in filled]
     return [Sheet(sheet.title if len(chosen) > 1 else "", _sheet_rows(sheet, limits)) for sheet in chosen]

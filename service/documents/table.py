@@ -1,15 +1,26 @@
-"""Reads a table with a column of texts: one block a row."""
+"""Reads a table with columns of texts: one block a row."""
 
 import csv
 import io
+import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Any
 
-from service.documents.columns import header_of, text_places
+from screening.licences import find_licences
+from service.documents.columns import Rows, places, split_header, text_places
 from service.documents.model import Block, Document, DocumentError, Limits, within
 from service.documents.office import open_sheets
 from service.documents.plain import decode_text
+
+# Numbers, prices, dates, times; addresses of pages and of mail. Each is matched against what stands between blanks.
+NO_TEXT = re.compile(
+    r"[\d.,:/+~%¥$€年月日号时点分秒元角万千件个-]+"
+    r"|[a-z][a-z0-9+.-]*://[!-~]+|(?:[a-z0-9_-]+\.)+[a-z]{2,}(?:[:/?#][!-~]*)?|[a-z0-9._%+-]+@[a-z0-9.-]+",
+    re.IGNORECASE,
+)
+CODE = re.compile(r"[a-z0-9_/#.()-]+", re.IGNORECASE)
+MAX_LICENCE = 60
 
 
 def _is_cut_off(lines: Sequence[str]) -> bool:
@@ -37,22 +48,41 @@ def csv_rows(text: str, limits: Limits) -> Iterator[tuple[int, list[str]]]:
         raise DocumentError(f"文件不是有效的 CSV，或有单元格超过 {limits.chars} 字") from error
 
 
-def _blocks(rows: Iterator[tuple[int, Sequence[Any]]], sheet: str = "") -> Iterator[Block]:
-    """Yield the texts of the text columns; of a table that names none, the longest cell of each row."""
-    columns: tuple[int, ...] | None = None
-    for number, row in rows:
-        if columns is None:
-            columns = text_places(header_of(row))
-            if columns:
-                continue
-        cells = ["" if cell is None else str(cell).strip() for cell in row]
-        texts = [cells[place] for place in columns if place < len(cells)] if columns else [max(cells, key=len)]
-        if text := "\n".join(filter(None, texts)):
+def _is_code(token: str) -> bool:
+    """Tell whether a word is a number of goods, a licence or the like: half of its characters or more are digits."""
+    characters = [own for own in token if own.isalnum()]
+    return bool(CODE.fullmatch(token)) and 2 * sum(map(str.isdigit, characters)) >= len(characters)
+
+
+def _is_text(cell: object) -> bool:
+    """Tell whether a cell says something, and is not a number, a date, an address or a code alone."""
+    if not isinstance(cell, str):
+        return False
+    text = unicodedata.normalize("NFKC", cell).strip()
+    if all(NO_TEXT.fullmatch(token) or _is_code(token) for token in text.split()):
+        return False
+    if len(text) > MAX_LICENCE or not any(map(str.isdigit, text)):
+        return True
+    return not any(own.start == 0 and own.end == len(text) for own in find_licences(text))
+
+
+def _blocks(rows: Rows, sheet: str = "") -> Iterator[Block]:
+    """Yield the texts of the text columns; of a table that names none, all texts of each row but known fields."""
+    header, below = split_header(rows)
+    columns = text_places(header)
+    fields = places(header).values()
+    for number, row in below:
+        if columns:
+            cells = [row[place] for place in columns if place < len(row)]
+        else:
+            cells = [cell for place, cell in enumerate(row) if place not in fields and _is_text(cell)]
+        texts = ("" if cell is None else str(cell).strip() for cell in cells)
+        if text := ("\n" if columns else "　").join(filter(None, texts)):
             yield Block(text, paragraph=number, sheet=sheet)
 
 
 def parse_xlsx(name: str, data: bytes, limits: Limits) -> Document:
-    """Read the sheets that have text columns."""
+    """Read the sheets that have text columns, or all where none has."""
     blocks = chain.from_iterable(_blocks(sheet.rows, sheet.name) for sheet in open_sheets(data, limits))
     return Document(name, within(blocks, limits), is_list=True)
 

@@ -89,7 +89,7 @@ def test_every_format_in(client, wait_for, name, make):
     assert (job["state"], job["total"], job["done"], job["failed"]) == ("done", 3, 2, 1)
     (error,) = job["errors"]
     assert error["id"] == "乙"
-    assert "text" in error["error"]
+    assert "文本不能为空" in error["error"]
     lines = [json.loads(line) for line in client.get(f"/v1/jobs/{job['id']}/results").text.splitlines()]
     assert [line["id"] for line in lines] == ["甲", "乙", "丙"]
     assert lines[0]["findings"]
@@ -350,6 +350,7 @@ def test_a_job_can_be_cancelled(client, wait_for):
         ("a.zip", b"broken", 422, "损坏"),
         ("a.zip", documents(**{"__MACOSX/._一.txt": b"x", ".DS_Store": b"x"})["file"][1], 422, "没有数据"),
         ("a.csv", b"\xff\xff\xff\xff", 415, "编码"),
+        ("a.csv", "序号,链接\n1,甲\n".encode(), 422, "没有文本列"),
     ],
 )
 def test_files_that_are_no_jobs(client, name, content, status, words):
@@ -389,7 +390,7 @@ def test_a_large_job_is_kept_part_by_part_and_a_fault_leaves_none_of_it(client, 
 def test_rows_with_an_error_are_found_by_their_index_and_looked_for_only_where_there_are_any(client):
     database = client.app.state.runtime.database
     good = [Record(str(row), row, TextInput(GOOD)) for row in range(1, 5001)]
-    bad = Failure("坏", 5001, "第 5001 行：text 不能为空")
+    bad = Failure("坏", 5001, "第 5001 行：文本不能为空")
     asked = []
     with Session(database.engine) as session:  # nothing is committed
         faultless = create_job(session, "", "", Purpose.UPLOAD, good)

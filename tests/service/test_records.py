@@ -1,5 +1,6 @@
 """Rows of uploads: several sheets, several text columns, archives of other systems."""
 
+import datetime
 import io
 
 import pyarrow as pa
@@ -8,6 +9,7 @@ from pyarrow import parquet
 
 from service.documents.archive import RATIO_FROM_BYTES
 from service.documents.model import DocumentError, Limits
+from service.documents.parse import parse_document
 from service.records import Enclosed, Failure, read_records, read_upload
 from tests.service.conftest import BAD, GOOD
 from tests.service.test_documents import encrypted, workbook, zip_of
@@ -95,3 +97,151 @@ def test_what_systems_put_into_an_archive_is_no_row():
     assert [(row.id, row.row) for row in rows] == list(zip(documents, range(1, 7), strict=True))
     assert all(isinstance(row, Enclosed) for row in rows)
     assert list(read_upload("a.zip", zip_of([(name, GOOD) for name in system]), Limits())) == []
+
+
+def csv_of(rows):
+    return "\n".join(",".join("" if cell is None else str(cell) for cell in row) for row in rows).encode()
+
+
+def both(rows):
+    """The rows as an Excel and as a CSV file."""
+    return ("a.xlsx", workbook(甲=rows)), ("a.csv", csv_of(rows))
+
+
+NAMES = ["序号", "店铺", "标题", "描述"]
+GOODS = [1, "某某食品专营店旗舰店官方网店（总店）电话一二三四五六七八九十", "降糖茶", BAD]
+
+
+@pytest.mark.parametrize(
+    ("above", "names"),
+    [
+        ([], NAMES),
+        ([["网络商品监测表"]], NAMES),
+        ([["网络商品监测表"] * 4], NAMES),  # as some programs write merged cells
+        ([["商品标题"]], NAMES),
+        ([["网络商品监测表"], ["填报单位：", "某局", "日期：", "2024-05-01"]], NAMES),
+        ([["填表说明：" + "请逐项填写，" * 20], [None, None, None, "单位：条"]], NAMES),
+        ([["监测表"], ["序号", "店铺", "商品", None]], [None, None, "标题", "描述"]),
+        ([["监测表"], ["序号", "店铺", "内容", None]], [None, None, "标题", "描述"]),
+        ([], ["编号", "店铺", "*商品 标题（必填）", "商品描述\u3000"]),
+    ],
+)
+def test_a_header_is_found_under_titles(above, names):
+    rows = [*above, names, GOODS, [2, "甲店", "绿茶", "新茶"]]
+    first = len(above) + 2
+    for name, content in both(rows):
+        found = [(row.id, row.row, row.item.text) for row in read_upload(name, content, Limits())]
+        assert found == [("1", first, f"降糖茶\n{BAD}"), ("2", first + 1, "绿茶\n新茶")]
+        blocks = parse_document(name, content, Limits()).blocks
+        assert [(block.paragraph, block.text) for block in blocks] == [own[1:] for own in found]
+
+
+@pytest.mark.parametrize(
+    ("rows", "texts"),
+    [
+        ([["条款汇总"], ["条款内容"], [GOOD], [BAD]], [GOOD, BAD]),
+        ([["文案", 2024], [GOOD, 1], ["内容", 2]], [GOOD, "内容"]),
+        # Values that are names of columns as well.
+        ([["text", "kind"], ["概不退款", "条款"], ["好茶", "广告"]], ["概不退款", "好茶"]),
+    ],
+)
+def test_a_row_below_the_header_is_a_text(rows, texts):
+    for name, content in both(rows):
+        assert [row.item.text for row in read_upload(name, content, Limits())] == texts
+        assert [block.text for block in parse_document(name, content, Limits()).blocks] == texts
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[GOOD], [BAD], ["内容"], ["好茶"]],
+        [["甲", BAD], ["乙", "条款"], ["丙", "广告"]],
+        [["甲店", "好茶" * 20], ["标题", "描述"]],
+    ],
+)
+def test_a_row_among_texts_is_no_header(rows):
+    for name, content in both(rows):
+        texts = [block.text for block in parse_document(name, content, Limits()).blocks]
+        assert texts == ["　".join(row) for row in rows]
+        with pytest.raises(DocumentError, match="没有文本列"):
+            list(read_upload(name, content, Limits()))
+
+
+@pytest.mark.parametrize("name", ["条款内容", "商品名称", "广告内容", "宣传语", "商品标题", "商品描述", "详情", "内容"])
+def test_chinese_names_of_columns(name):
+    header = ["商品编号", name, "文本类型", "商品类别", "链接"]
+    row = ["A1", BAD, "条款", "健身会员卡", "https://item.example.com/" + "a" * 60]
+    for file, content in both([header, row]):
+        (record,) = read_upload(file, content, Limits())
+        assert (record.id, record.item.text, record.item.kind, record.item.category) == (
+            "A1",
+            BAD,
+            "clause",
+            "健身会员卡",
+        )
+        assert parse_document(file, content, Limits()).text == BAD
+
+
+def test_serial_numbers_of_several_sheets_are_told_apart():
+    rows = [["序号", "文案"], [1, GOOD], [None, BAD]]
+    found = list(read_upload("a.xlsx", workbook(甲=rows, 乙=rows), Limits()))
+    assert [row.id for row in found] == ["甲-1", "甲-3", "乙-1", "乙-3"]
+
+
+def test_all_texts_of_a_row_are_read_where_no_column_of_texts_is_known():
+    url, licence = "https://item.example.com/" + "a" * 80, "91110000600037341L"
+    rows = [
+        ["监测表"],
+        ["序号", "类别", "宝贝大名", "网址", "日期", "价格", "证号", "许可", "话术"],
+        [1, "普通食品", "降糖茶", url, "2024年5月1日 10:30", "￥99.00元", licence, "国药准字H20030001", BAD],
+        [
+            2,
+            "普通食品",
+            "TOP1 好茶",
+            "item.example.com/1.html",
+            "2024-05-01",
+            9.9,
+            "SKU-12345",
+            "JY13301234567890",
+            "100% 有效",
+        ],
+        [3, "普通食品", None, url, "2024/5/1", "1000元", licence, None, None],
+    ]
+    for name, content in both(rows):
+        blocks = parse_document(name, content, Limits()).blocks
+        assert [(block.paragraph, block.text) for block in blocks] == [
+            (3, f"降糖茶　{BAD}"),
+            (4, "TOP1 好茶　100% 有效"),
+        ]
+        (enclosed,) = read_upload("a.zip", zip_of([(name, content)]), Limits())
+        text = enclosed.read(lambda own, data: parse_document(own, data, Limits()).text, Limits()).item.text
+        assert text == f"降糖茶　{BAD}\nTOP1 好茶　100% 有效"
+
+
+def test_dates_and_numbers_of_a_sheet_are_no_text():
+    rows = [[BAD, datetime.datetime(2024, 5, 1), datetime.time(10, 30), 3, 4.5, True]]
+    assert parse_document("a.xlsx", workbook(甲=rows), Limits()).text == BAD
+
+
+def test_a_file_without_a_column_of_texts_is_refused_once():
+    rows = [["序号", "宝贝大名", "链接"], [1, BAD, "https://example.com"]]
+    buffer = io.BytesIO()
+    parquet.write_table(pa.table({"宝贝大名": [BAD]}), buffer)
+    for name, content in (*both(rows), ("a.parquet", buffer.getvalue())):
+        with pytest.raises(
+            DocumentError, match=r"没有文本列.*text、文案、内容、标题.*商品名称.*序号.*类型.*品类"
+        ) as caught:
+            list(read_upload(name, content, Limits()))
+        assert caught.value.status == 422
+    with pytest.raises(DocumentError, match="工作表“甲”"):
+        list(read_upload("a.xlsx", workbook(甲=rows, 乙=rows), Limits()))
+
+
+def test_only_a_text_file_has_commas_too_many():
+    rows = [["编号", "文案"], ["1", GOOD, "好"], ["2", None]]
+    for (name, content), words in zip(
+        both(rows), ("单元格多于表头的列数", "列数多于表头，单元格中的逗号"), strict=True
+    ):
+        stray, blank = read_upload(name, content, Limits())
+        assert (stray.id, stray.error[: len("第 2 行：") + len(words)]) == ("1", f"第 2 行：{words}")
+        assert blank.error == "第 3 行：文本不能为空"
