@@ -1,6 +1,7 @@
 """Reads text from pictures, on this machine: the recogniser's models come inside its package."""
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +23,13 @@ OVERLAP = 120
 MIN_WIDTH = 736
 # Smaller than any character.
 MIN_SIDE = 8
+# What apps for scanning write of themselves below a page, maybe in two lines: no words of the document.
+SCANNER_MARK = re.compile(
+    r"(?:cs\W*)?扫描全能王\W*(?:创建|3亿人都在用的扫描app)?|3亿人都在用的扫描app|"
+    r"夸克扫描王\W*(?:极速扫描\W*就是高效)?|极速扫描\W*就是高效|"
+    r"(?:(?:scanned|created) (?:with|by)\W+)?(?:camscanner|adobe scan|tapscanner)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,11 @@ class _Line:
             width > min(self.right - self.left, other.right - other.left) / 2
             and height > min(self.height, other.height) / 2
         )
+
+
+def is_scanner_mark(line: str) -> bool:
+    """Tell whether a line of a scanned page is nothing but the mark of an app for scanning."""
+    return SCANNER_MARK.fullmatch(line.strip()) is not None
 
 
 @cache
@@ -81,7 +94,7 @@ def _read_strip(strip: Image.Image, top: int) -> Iterator[_Line]:
 
 
 def recognise(picture: Image.Image, limits: Limits) -> list[str]:
-    """Return the lines of text in a picture, from top to bottom; raises DocumentError."""
+    """Return the lines of text in a picture, from top to bottom, without scanners' marks; raises DocumentError."""
     if min(picture.size) < MIN_SIDE:
         return []
     lines: list[_Line] = []
@@ -95,7 +108,7 @@ def recognise(picture: Image.Image, limits: Limits) -> list[str]:
                 lines.append(line)
             elif line.height > lines[twin].height:  # the edge of the strip before had cut it
                 lines[twin] = line
-    return [line.text for line in lines]
+    return [line.text for line in lines if not is_scanner_mark(line.text)]
 
 
 def parse_picture(name: str, data: bytes, limits: Limits) -> Document:

@@ -26,6 +26,7 @@ from sqlalchemy import select
 from screening.screener import MAX_CHARS
 from service.documents.model import DocumentError, Limits
 from service.documents.parse import parse_document
+from service.documents.recognition import is_scanner_mark
 from service.documents.screen import document_answer, parts
 from service.storage.tables import DocumentRecord
 from tests.service.conftest import BAD, GOOD
@@ -72,19 +73,28 @@ def picture(text, image_format="PNG"):
     return buffer.getvalue()
 
 
-def pdf_file():
-    """A PDF with a text layer, by the only writer among our libraries: pictures would have none."""
+def pdf_file(*texts, scan=None, share=1.0):
+    """A PDF page with a text layer, by the only writer among our libraries, maybe over a PNG that covers a share of it.
+
+    Pillow's would have no text layer. The texts are of the standard font's characters, and stand below each other.
+    """
     import pypdfium2.raw as pdfium
 
     pdf = pypdfium2.PdfDocument.new()
     page = pdf.new_page(595, 842)
+    if scan:
+        image = pypdfium2.PdfImage.new(pdf)
+        image.set_bitmap(pypdfium2.PdfBitmap.from_pil(Image.open(io.BytesIO(scan))))
+        image.set_matrix(pypdfium2.PdfMatrix().scale(595, 842 * share).translate(0, 842 * (1 - share)))
+        page.insert_obj(image)
     font = pdfium.FPDFText_LoadStandardFont(pdf, b"Helvetica")
-    item = pdfium.FPDFPageObj_CreateTextObj(pdf, font, 12)
-    text = "No refund in any case, zui zhong jie shi quan".encode("utf-16-le") + b"\0\0"
-    pdfium.FPDFText_SetText(item, (pdfium.FPDF_WCHAR * (len(text) // 2)).from_buffer_copy(text))
-    pdfium.FPDFPageObj_Transform(item, 1, 0, 0, 1, 60, 700)
-    pdfium.FPDFPage_InsertObject(page, item)
-    pdfium.FPDFPage_GenerateContent(page)
+    for number, own in enumerate(texts):
+        item = pdfium.FPDFPageObj_CreateTextObj(pdf, font, 12)
+        text = own.encode("utf-16-le") + b"\0\0"
+        pdfium.FPDFText_SetText(item, (pdfium.FPDF_WCHAR * (len(text) // 2)).from_buffer_copy(text))
+        pdfium.FPDFPageObj_Transform(item, 1, 0, 0, 1, 60, 60 - 20 * number)
+        pdfium.FPDFPage_InsertObject(page, item)
+    page.gen_content()
     buffer = io.BytesIO()
     pdf.save(buffer)
     return buffer.getvalue()
@@ -285,10 +295,73 @@ def test_rows_of_a_table_are_judged_one_by_one(client):
 
 
 def test_a_pdf_is_read_by_its_text_layer(client):
-    body = send(client, "a.pdf", pdf_file()).json()
+    body = send(client, "a.pdf", pdf_file("No refund in any case, zui zhong jie shi quan")).json()
     assert "No refund" in body["segments"][0]["text"]
     assert body["segments"][0]["page"] == 1
     assert not body["by_recognition"]
+
+
+def scan_of(*lines):
+    """A page of 595 times 842 points, as a scanner makes it, with large lines from its top."""
+    image = Image.new("RGB", (1190, 1684), "white")
+    for number, line in enumerate(lines):
+        ImageDraw.Draw(image).text((100, 100 + 120 * number), line, fill="black", font=ImageFont.load_default(64))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_a_scan_is_read_below_a_little_text_once():
+    scan = scan_of("NO REFUND", "Scanned by CamScanner")
+    document = parse_document("a.pdf", pdf_file("Page 1", "CamScanner", scan=scan), Limits())
+    assert [own.text.replace(" ", "") for own in document.blocks] == ["NOREFUND", "Page1"]
+    assert document.by_recognition and {own.page for own in document.blocks} == {1}
+
+
+def test_the_text_layer_is_kept_where_nothing_is_recognised(monkeypatch):
+    monkeypatch.setattr("service.documents.pdf.recognise", lambda *_: [])
+    document = parse_document("a.pdf", pdf_file("Page 1", scan=scan_of()), Limits())
+    assert (document.text, document.by_recognition) == ("Page 1", False)
+
+
+@pytest.mark.parametrize(
+    ("texts", "share"),
+    [(["Page 1"], 0.2), (["No refund in any case, and", "no transfer to anybody else"], 1.0)],
+    ids=["small picture", "text over a picture"],
+)
+def test_a_page_of_text_with_a_picture_is_read_by_its_text_layer(texts, share):
+    document = parse_document("a.pdf", pdf_file(*texts, scan=scan_of("SCAN"), share=share), Limits())
+    assert [own.text for own in document.blocks] == texts
+    assert not document.by_recognition
+
+
+def test_a_scanners_mark_is_left_out_of_a_scan_with_a_text_layer_alone():
+    texts = ["No refund in any case, zui zhong jie shi quan", "CamScanner"]
+    assert parse_document("a.pdf", pdf_file(*texts, scan=scan_of("SCAN")), Limits()).text == texts[0]
+    assert parse_document("a.pdf", pdf_file(*texts), Limits()).text == "\n".join(texts)
+
+
+@pytest.mark.parametrize(
+    ("line", "is_mark"),
+    [
+        ("扫描全能王 创建", True),
+        ("CS扫描全能王", True),
+        ("3亿人都在用的扫描App", True),
+        ("Scanned with CamScanner", True),
+        ("夸克扫描王", True),
+        ("扫描全能王会员一经开通概不退款", False),
+        ("全国销量第一，扫描全能王 创建", False),
+    ],
+)
+def test_a_scanners_mark_is_a_line_of_its_own(line, is_mark):
+    assert is_scanner_mark(line) is is_mark
+
+
+def test_too_many_scanned_pages_have_a_clear_answer(monkeypatch):
+    monkeypatch.setattr("service.documents.pdf.MAX_RECOGNISED_PAGES", 0)
+    with pytest.raises(DocumentError, match="需要识别图像的页面") as caught:
+        parse_document("a.pdf", pdf_file("Page 1", scan=scan_of("SCAN")), Limits())
+    assert caught.value.status == 413
 
 
 @pytest.mark.skipif(not FONTS, reason="no Chinese font on this machine")

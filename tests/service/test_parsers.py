@@ -13,7 +13,7 @@ LIMITS = Limits(pages=20, unpacked_bytes=4_000_000, pixels=1_000_000, chars=100_
 WHOLE = {
     ".docx": word_file(CLAUSES),
     ".xlsx": excel_file(),
-    ".pdf": pdf_file(),
+    ".pdf": pdf_file("No refund in any case, zui zhong jie shi quan"),
     ".html": "<p>概不退款</p>".encode(),
     ".csv": "文本\n概不退款\n".encode(),
 }
