@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from service.documents.model import Block, Document, DocumentError, Limits, within
 
@@ -111,8 +111,18 @@ def recognise(picture: Image.Image, limits: Limits) -> list[str]:
     return [line.text for line in lines if not is_scanner_mark(line.text)]
 
 
-def parse_picture(name: str, data: bytes, limits: Limits) -> Document:
-    """Read a PNG or JPEG screenshot; raises DocumentError."""
+def _upright(picture: Image.Image) -> Image.Image:
+    """Turn a photo as its camera was held, as far as it says so."""
+    try:
+        return ImageOps.exif_transpose(picture)
+    except MemoryError:
+        raise
+    except Exception:  # whatever damaged metadata lead to; the picture can be read without
+        return picture
+
+
+def open_picture(data: bytes, limits: Limits) -> Image.Image:
+    """Decode a PNG or JPEG picture, upright; raises DocumentError where it is too large or damaged."""
     try:
         picture = Image.open(io.BytesIO(data), formats=FORMATS)
         if picture.width * picture.height > limits.pixels:
@@ -122,4 +132,10 @@ def parse_picture(name: str, data: bytes, limits: Limits) -> Document:
         raise DocumentError("图像过大", 413) from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise DocumentError("图像已损坏，无法读取") from error
-    return Document(name, within((Block(line) for line in recognise(picture, limits)), limits), by_recognition=True)
+    return _upright(picture)
+
+
+def parse_picture(name: str, data: bytes, limits: Limits) -> Document:
+    """Read a PNG or JPEG screenshot or photo; raises DocumentError."""
+    lines = recognise(open_picture(data, limits), limits)
+    return Document(name, within((Block(line) for line in lines), limits), by_recognition=True)

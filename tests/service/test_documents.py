@@ -20,7 +20,7 @@ from docx.oxml.ns import nsdecls
 from docx.shared import Cm
 from lxml import html
 from openpyxl.cell.rich_text import CellRichText, TextBlock
-from PIL import Image, ImageDraw, ImageFont
+from PIL import ExifTags, Image, ImageDraw, ImageFont, ImageOps
 from sqlalchemy import select
 
 from screening.screener import MAX_CHARS
@@ -383,6 +383,40 @@ def test_black_text_on_nothing_is_read(mode):
 
 
 @pytest.mark.parametrize("report_format", REPORTS)
+@pytest.mark.parametrize(
+    ("orientation", "turn"),
+    [
+        (3, Image.Transpose.ROTATE_180),
+        (5, Image.Transpose.TRANSPOSE),
+        (6, Image.Transpose.ROTATE_90),
+        (8, Image.Transpose.ROTATE_270),
+    ],
+)
+def test_a_photo_is_read_as_its_camera_was_held(orientation, turn):
+    """Each turn is the inverse of what the orientation asks for."""
+    image = Image.open(io.BytesIO(scan_of("NO REFUND", "NO TRANSFER"))).transpose(turn)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", exif=exif)
+    text = parse_document("照片.jpg", buffer.getvalue(), Limits()).text
+    assert text.replace(" ", "") == "NOREFUND\nNOTRANSFER"
+
+
+def test_a_photo_with_damaged_metadata_is_read():
+    fields = (
+        struct.pack(">HHIHH", ExifTags.Base.Orientation, 3, 1, 6, 0),
+        struct.pack(">HHI4s", ExifTags.Base.XResolution, 2, 4, b"abc\0"),  # a text where a number belongs
+    )
+    exif = b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">H", len(fields)) + b"".join(fields) + bytes(4)
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(scan_of("NO REFUND"))).save(buffer, "JPEG", exif=exif)
+    with pytest.raises(TypeError):
+        ImageOps.exif_transpose(Image.open(buffer))
+    assert "REFUND" in parse_document("照片.jpg", buffer.getvalue(), Limits()).text
+
+
+@pytest.mark.parametrize("report_format", ["docx", "xlsx", "html"])
 def test_reports_mark_the_words(client, report_format):
     body = send(
         client, "=合同.docx", word_file([*CLAUSES, '=HYPERLINK("http://x") 概不退款', LICENCE]), kind="clause"
