@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from lxml import etree
 
@@ -15,8 +15,11 @@ BLOCK_TAGS = {
     "p", "div", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "section", "article", "header", "footer", "table",
     "ul", "ol", "dl", "dt", "dd", "blockquote", "pre", "br", "hr", "form", "option", "body", "figcaption",
 }  # fmt: skip
+CELLS = {"td", "th"}
 HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 HIDDEN_TAGS = {"script", "style", "noscript", "template", "svg", "head"}
+# A shorter description of a picture names an icon or a button.
+MIN_ALT = 4
 MAX_DEPTH = 400
 MAX_HTML_BYTES = 16 * 1024 * 1024
 # Pictures inside a page make tags as long as nothing else honest does.
@@ -59,14 +62,28 @@ def parse_markdown(name: str, data: bytes, limits: Limits) -> Document:
     return Document(name, within(_markdown_blocks(name, data), limits))
 
 
+def _in_one_line(parts: Iterable[str]) -> str:
+    return " ".join("".join(parts).split())
+
+
 class _Collector:
-    """Gathers the visible text of a page into blocks while the parser reads: no tree of it is made."""
+    """Gathers the text that a page shows or names itself and its pictures by, while the parser reads: it makes no tree.
+
+    The title comes first, as a heading, and the description next; what names a picture comes after the text around it.
+    """
 
     def __init__(self) -> None:
         self.calls = 0
         self._blocks: list[Block] = []
         self._count = 0
         self._parts: list[str] = []
+        self._cells: list[str] = []
+        self._in_head = False
+        self._title_parts: list[str] | None = None
+        self._title = self._description = ""
+        self._had_heading = False
+        self._alts: list[str] = []
+        self._known_alts: set[str] = set()
         self._depth = 0
         self._hidden_from = MAX_DEPTH + 1
 
@@ -75,12 +92,51 @@ class _Collector:
         blocks, self._blocks = self._blocks, []
         return blocks
 
-    def _flush(self, is_heading: bool = False) -> None:
-        text = " ".join("".join(self._parts).split())
+    def _add(self, text: str, is_heading: bool = False) -> None:
+        self._count += 1
+        self._blocks.append(Block(text, is_heading, paragraph=self._count))
+
+    def _end_cell(self) -> None:
+        text = _in_one_line(self._parts)
         self._parts = []
         if text:
-            self._count += 1
-            self._blocks.append(Block(text, is_heading, paragraph=self._count))
+            self._cells.append(text)
+
+    def _flush(self, is_heading: bool = False) -> None:
+        """Make a block of the text since the last one; cells of a row are kept apart. The title is not repeated."""
+        self._end_cell()
+        text, alts = "　".join(self._cells), self._alts
+        self._cells, self._alts = [], []
+        if text and (text != self._title or not is_heading or self._had_heading):
+            self._add(text, is_heading)
+        self._had_heading = self._had_heading or bool(text and is_heading)
+        for alt in alts:
+            self._add(alt)
+
+    def _take_alt(self, alt: str) -> None:
+        """Take what a picture is named, once: shops name all pictures of a product alike, many by the page's title."""
+        if len(alt) >= MIN_ALT and alt not in self._known_alts:
+            self._known_alts.add(alt)
+            self._alts.append(alt)
+
+    def _start_in_head(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if tag == "title" and not self._title:
+            self._title_parts = []
+        elif tag == "meta" and attributes.get("name", "").lower() == "description" and not self._description:
+            self._description = _in_one_line([attributes.get("content", "")])
+
+    def _end_in_head(self, tag: str) -> None:
+        if tag == "title" and self._title_parts is not None:
+            self._title, self._title_parts = _in_one_line(self._title_parts), None
+        elif tag == "head":
+            self._in_head = False
+            self._end_head()
+
+    def _end_head(self) -> None:
+        """Take what the head says of the page: it is hidden, but search engines and chats show it."""
+        self._known_alts.add(self._title)
+        head = (Block(self._title, is_heading=True), Block(self._description))
+        self._blocks += [block for block in head if block.text]
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         """Take an opening tag."""
@@ -90,14 +146,27 @@ class _Collector:
             raise DocumentError("网页嵌套过深，拒绝处理")
         if tag in HIDDEN_TAGS or "hidden" in attributes:
             self._hidden_from = min(self._hidden_from, self._depth)
-        if tag in BLOCK_TAGS and self._depth < self._hidden_from:
+        is_visible = self._depth < self._hidden_from
+        if tag in BLOCK_TAGS and is_visible:
             self._flush()
+        elif tag in CELLS and is_visible:
+            self._end_cell()
+        elif tag == "img" and is_visible:
+            self._take_alt(_in_one_line([attributes.get("alt", "")]))
+        elif tag == "head":
+            self._in_head = True
+        elif self._in_head:
+            self._start_in_head(tag, attributes)
 
     def end(self, tag: str) -> None:
         """Take a closing tag, one for each opening."""
         self.calls += 1
         if tag in BLOCK_TAGS and self._depth < self._hidden_from:
             self._flush(tag in HEADINGS)
+        elif tag in CELLS and self._depth < self._hidden_from:
+            self._end_cell()
+        elif self._in_head:
+            self._end_in_head(tag)
         if self._depth == self._hidden_from:
             self._hidden_from = MAX_DEPTH + 1
         self._depth -= 1
@@ -105,7 +174,9 @@ class _Collector:
     def data(self, text: str) -> None:
         """Take text between tags."""
         self.calls += 1
-        if self._depth < self._hidden_from:
+        if self._title_parts is not None:
+            self._title_parts.append(text)
+        elif self._depth < self._hidden_from:
             self._parts.append(text)
 
     def close(self) -> None:
@@ -143,7 +214,7 @@ def _html_text(name: str, data: bytes) -> str:
 
 
 def parse_html(name: str, data: bytes, limits: Limits) -> Document:
-    """Read the visible text of a page; its scripts, styles and links are not followed."""
+    """Read what a page shows, and what it names itself and its pictures; its scripts and links are not followed."""
     if len(data) > MAX_HTML_BYTES:
         raise DocumentError(f"网页超过 {MAX_HTML_BYTES // 1024 // 1024} MB", 413)
     text = DATA_URL.sub("", _html_text(name, data))

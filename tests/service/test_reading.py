@@ -103,8 +103,55 @@ def test_what_is_hidden_in_a_page_and_what_stands_in_it():
         f"甲<p>乙<br>丙<img src='data:image/png;base64,{'A' * 600_000}'><table><tr><td>丁<td>戊</table></body></html>"
     )
     document = parse_document("a.html", page.encode(), Limits())
-    assert [block.text for block in document.blocks] == ["须知", "甲", "乙", "丙", "丁戊"]
-    assert [block.is_heading for block in document.blocks] == [True, False, False, False, False]
+    assert [block.text for block in document.blocks] == ["题", "须知", "甲", "乙", "丙", "丁　戊"]
+    assert [block.is_heading for block in document.blocks] == [True, True, False, False, False, False]
+
+
+def html_blocks(page):
+    return [(block.text, block.is_heading) for block in parse_document("a.html", page.encode(), Limits()).blocks]
+
+
+def test_cells_of_a_row_are_kept_apart():
+    page = (
+        "<table><tr><th>项目</th> <th>价格<th>说明</tr>\n<tr><td>面部<b>护理</b></td>\n<td>199</td><td></td><td>3次见效</td></tr>"
+        "<tr><td>会员卡<td hidden>藏<td><p>概不退款</p><p>不得转让</p></table>续"
+    )
+    assert [text for text, _ in html_blocks(page)] == [
+        "项目　价格　说明",
+        "面部护理　199　3次见效",
+        "会员卡",
+        "概不退款",
+        "不得转让",
+        "续",
+    ]
+
+
+def test_a_page_is_read_with_its_title_and_description():
+    head = '<meta name="Description" content="三天\n见效"><meta name="keywords" content="甲"><title>祛斑霜 无效退款</title>'
+    svg = "<svg><title>购物车</title></svg>"
+    for page in (f"<html><head>{head}</head><body>{svg}<p>正文</body></html>", f"{head}{svg}<p>正文"):
+        assert html_blocks(page) == [("祛斑霜 无效退款", True), ("三天 见效", False), ("正文", False)]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("<p>首页</p><h1> 会员须知 </h1><p>正文", [("首页", False), ("正文", False)]),
+        ("<h1>店铺</h1><h2>会员须知</h2>", [("店铺", True), ("会员须知", True)]),
+        ("<p>会员须知</p>", [("会员须知", False)]),
+    ],
+)
+def test_a_title_is_not_repeated_by_the_first_heading(body, expected):
+    assert html_blocks(f"<head><title>会员须知</title></head>{body}") == [("会员须知", True), *expected]
+    assert ("购物车", True) in html_blocks("<p>甲</p><svg><title>购物车</title></svg><h1>购物车</h1>")
+
+
+def test_what_pictures_are_named_is_read_once():
+    page = (
+        "<title>祛斑霜甲</title><p>规格<img alt='全国 销量第一'>50ml<img alt='全国 销量第一'></p><img alt='购物车'><img>"
+        "<img alt='祛斑霜甲'><div hidden><img alt='藏起来的'></div><img hidden alt='藏起来的'><img alt='三天见效'>"
+    )
+    assert html_blocks(page) == [("祛斑霜甲", True), ("规格50ml", False), ("全国 销量第一", False), ("三天见效", False)]
 
 
 def test_a_page_in_an_encoding_that_is_none():
