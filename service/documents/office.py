@@ -1,14 +1,17 @@
 """Reads Word and Excel files."""
 
+import hashlib
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import docx
 import openpyxl
 from docx.document import Document as WordDocument
 from docx.opc.constants import RELATIONSHIP_TYPE
+from docx.opc.part import Part
 from docx.oxml import parse_xml
 from docx.oxml.ns import qn
 from docx.parts.story import StoryPart
@@ -16,6 +19,7 @@ from docx.parts.story import StoryPart
 from service.documents.archive import SHEET_PARTS, check_office_file
 from service.documents.columns import split_header, text_places
 from service.documents.model import Block, Document, DocumentError, Limits, within
+from service.documents.recognition import open_picture, recognise
 
 HEADING_STYLES = ("heading", "title", "标题")
 PARAGRAPH, TABLE, ROW, CELL, TEXT = (qn(f"w:{name}") for name in ("p", "tbl", "tr", "tc", "t"))
@@ -29,6 +33,11 @@ MARGINS = (qn("w:headerReference"), qn("w:footerReference"))
 NOTES = (RELATIONSHIP_TYPE.FOOTNOTES, RELATIONSHIP_TYPE.ENDNOTES)
 # What a note is, where it is none: the line above the notes, and the like.
 NOTE_TYPE = qn("w:type")
+# How a picture's place names it, in new files and in old ones.
+PICTURES = {qn("a:blip"): qn("r:embed"), "{urn:schemas-microsoft-com:vml}imagedata": qn("r:id")}
+MAX_PICTURES = 30
+# An icon or a bullet has fewer pixels.
+MIN_PIXELS = 5000
 
 
 def _form(alternatives: Iterable[Any]) -> Iterable[Any]:
@@ -67,11 +76,56 @@ def _lines(container: Any) -> Iterator[str]:  # noqa: ANN401
         yield from filter(None, _paragraph_lines(part) if part.tag == PARAGRAPH else _row_lines(part))
 
 
-def _margin_lines(document: WordDocument) -> Iterator[str]:
-    """Yield the lines of headers and footers, each once however many sections repeat it."""
+class _Pictures:
+    """Reads the pictures of a Word file, each once however often it is shown; `were_read` tells whether any had text.
+
+    What is no PNG or JPEG, or damaged, is passed over: it must not keep the text from being read.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.were_read = False
+        self._limits = limits
+        self._known: set[bytes] = set()
+        self._count = 0
+
+    def lines(self, element: Any, part: Part) -> Iterator[str]:  # noqa: ANN401
+        """Yield the lines of the pictures in an element of a part; raises DocumentError where they are too many."""
+        for place in element.iter(*PICTURES):
+            own = part.related_parts.get(place.get(PICTURES[place.tag]))
+            is_deleted = any(above.tag in LEFT_OUT for above in place.iterancestors())
+            if own is None or is_deleted:
+                continue
+            digest = hashlib.sha256(own.blob).digest()
+            if digest not in self._known:
+                self._known.add(digest)
+                yield from self._read(own.blob)
+
+    def _read(self, content: bytes) -> list[str]:
+        self._limits.check_time()
+        try:
+            picture = open_picture(content, self._limits)
+        except DocumentError as error:
+            if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                raise
+            return []
+        if picture.width * picture.height < MIN_PIXELS:
+            return []
+        if self._count == MAX_PICTURES:
+            raise DocumentError(f"Word 文件中的图片超过 {MAX_PICTURES} 张，请拆分后分别提交", 413)
+        self._count += 1
+        found = recognise(picture, self._limits)
+        self.were_read = self.were_read or bool(found)
+        return found
+
+
+def _margin_lines(document: WordDocument, pictures: _Pictures) -> Iterator[str]:
+    """Yield the lines of headers and footers and their pictures, each once however many sections repeat it."""
     related = document.part.related_parts
     parts = dict.fromkeys(related.get(own.get(qn("r:id"))) for own in document.element.iter(*MARGINS))
-    yield from dict.fromkeys(line for part in parts if isinstance(part, StoryPart) for line in _lines(part.element))
+    stories = [part for part in parts if isinstance(part, StoryPart)]
+    yield from dict.fromkeys(line for part in stories for line in _lines(part.element))
+    for part in stories:
+        yield from pictures.lines(part.element, part)
 
 
 def _note_lines(document: WordDocument) -> Iterator[str]:
@@ -88,8 +142,11 @@ def _heading_styles(document: WordDocument) -> set[str]:
     return {own.style_id for own in document.styles if (own.name or "").lower().startswith(HEADING_STYLES)}
 
 
-def _blocks(document: WordDocument) -> Iterator[Block]:
-    """Yield the body in order, then notes, headers and footers, which would part what they stand between."""
+def _blocks(document: WordDocument, pictures: _Pictures) -> Iterator[Block]:
+    """Yield the body in order, then notes, headers and footers, which would part what they stand between.
+
+    The lines of a picture come after those of the paragraph or table that it is in.
+    """
     heading_styles = _heading_styles(document)
     for number, part in enumerate(_nearest(document.element.body, {PARAGRAPH, TABLE}), 1):
         if part.tag == TABLE:
@@ -100,19 +157,23 @@ def _blocks(document: WordDocument) -> Iterator[Block]:
                 yield Block(text, part.style in heading_styles, paragraph=number)
         for line in filter(None, lines):
             yield Block(line, paragraph=number)
-    for line in (*_note_lines(document), *_margin_lines(document)):
+        for line in pictures.lines(part, document.part):
+            yield Block(line, paragraph=number)
+    for line in (*_note_lines(document), *_margin_lines(document, pictures)):
         yield Block(line)
 
 
 def parse_docx(name: str, data: bytes, limits: Limits) -> Document:
-    """Read paragraphs and table rows in order, with the text boxes in them, then notes, headers and footers."""
+    """Read paragraphs and table rows in order, with text boxes and pictures, then notes, headers and footers."""
     check_office_file(data, limits)
+    pictures = _Pictures(limits)
     try:
-        return Document(name, within(_blocks(docx.Document(io.BytesIO(data))), limits))
-    except DocumentError:
+        blocks = within(_blocks(docx.Document(io.BytesIO(data)), pictures), limits)
+    except (DocumentError, MemoryError):
         raise
     except Exception as error:  # python-docx raises whatever a missing part leads to
         raise DocumentError("Word 文件已损坏，无法读取") from error
+    return Document(name, blocks, by_recognition=pictures.were_read)
 
 
 @dataclass(frozen=True, slots=True)

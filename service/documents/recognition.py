@@ -83,6 +83,8 @@ def _read_strip(strip: Image.Image, top: int) -> Iterator[_Line]:
         canvas.paste(strip)
     try:
         found = _recogniser()(np.asarray(canvas)[:, :, ::-1])
+    except MemoryError:
+        raise
     except Exception as error:  # its libraries raise what they like on pictures of odd sizes
         raise DocumentError("图像无法识别") from error
     if found.txts is None:

@@ -167,6 +167,72 @@ def test_all_text_of_a_word_file_is_read_once():
     assert [block.text for block in blocks if block.is_heading] == ["标题"]
 
 
+def saved(document):
+    buffer = io.BytesIO()
+    document.save(buffer)
+    return buffer.getvalue()
+
+
+def test_pictures_of_a_word_file_are_read_where_they_stand_and_once():
+    document = docx.Document()
+    document.add_paragraph("甲")
+    for _ in range(2):
+        document.add_picture(io.BytesIO(scan_of("NO REFUND")))
+    deleted = document.add_paragraph()
+    deleted.add_run().add_picture(io.BytesIO(scan_of("DELETED")))
+    deleted._p.append(parse_xml(f"<w:del {nsdecls('w')} w:id='1'/>"))
+    deleted._p[-1].append(deleted.runs[0]._r)
+    document.add_table(1, 1).cell(0, 0).paragraphs[0].add_run().add_picture(io.BytesIO(scan_of("NO TRANSFER")))
+    document.add_paragraph("乙")
+    document.sections[0].header.paragraphs[0].add_run().add_picture(io.BytesIO(scan_of("HEADER")))
+    found = parse_document("a.docx", saved(document), Limits())
+    assert [(own.text.replace(" ", ""), own.paragraph) for own in found.blocks] == [
+        ("甲", 1),
+        ("NOREFUND", 2),
+        ("NOTRANSFER", 5),
+        ("乙", 6),
+        ("HEADER", None),
+    ]
+    assert found.by_recognition
+
+
+def word_file_with_pictures(*pictures):
+    document = docx.Document()
+    document.add_paragraph("甲")
+    for content in pictures:
+        document.add_picture(io.BytesIO(content))
+    return document
+
+
+def test_pictures_that_are_none_leave_a_word_file_as_it_is(monkeypatch):
+    icon = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(icon, "PNG")
+    document = word_file_with_pictures(scan_of("DAMAGED"), icon.getvalue())
+    damaged = document.part.related_parts[document.inline_shapes[0]._inline.graphic.graphicData.pic.blipFill.blip.embed]
+    damaged._blob = b"no picture"
+    monkeypatch.setattr("service.documents.office.recognise", None)
+    found = parse_document("a.docx", saved(document), Limits())
+    assert (found.text, found.by_recognition) == ("甲", False)
+
+
+def test_a_picture_without_text_is_no_recognised_text():
+    found = parse_document("a.docx", saved(word_file_with_pictures(scan_of())), Limits())
+    assert (found.text, found.by_recognition) == ("甲", False)
+
+
+def test_pictures_of_a_word_file_have_limits(monkeypatch):
+    content = saved(word_file_with_pictures(scan_of("ONE"), scan_of("TWO")))
+    with pytest.raises(DocumentError, match="图像过大") as caught:
+        parse_document("a.docx", content, Limits(pixels=1000))
+    assert caught.value.status == 413
+    with pytest.raises(DocumentError, match="超时"):
+        parse_document("a.docx", content, Limits(deadline=0))
+    monkeypatch.setattr("service.documents.office.MAX_PICTURES", 1)
+    with pytest.raises(DocumentError, match="图片超过 1 张") as caught:
+        parse_document("a.docx", content, Limits())
+    assert caught.value.status == 413
+
+
 def test_what_was_screened_before_is_answered_from_what_is_kept(client, monkeypatch):
     content = word_file(CLAUSES)
     first = send(client, "a.docx", content, kind="clause").json()
