@@ -448,7 +448,6 @@ def test_black_text_on_nothing_is_read(mode):
     assert "REFUND" in parse_document("截图.png", buffer.getvalue(), Limits()).text
 
 
-@pytest.mark.parametrize("report_format", REPORTS)
 @pytest.mark.parametrize(
     ("orientation", "turn"),
     [
@@ -482,7 +481,7 @@ def test_a_photo_with_damaged_metadata_is_read():
     assert "REFUND" in parse_document("照片.jpg", buffer.getvalue(), Limits()).text
 
 
-@pytest.mark.parametrize("report_format", ["docx", "xlsx", "html"])
+@pytest.mark.parametrize("report_format", REPORTS)
 def test_reports_mark_the_words(client, report_format):
     body = send(
         client, "=合同.docx", word_file([*CLAUSES, '=HYPERLINK("http://x") 概不退款', LICENCE]), kind="clause"
