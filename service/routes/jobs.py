@@ -93,7 +93,11 @@ async def create(
     request: Request,
     caller: MayRunJobs,
     file: Annotated[
-        UploadFile, File(description="jsonl、csv、xlsx、parquet（列 id、text、kind、category），或文件的 zip")
+        UploadFile,
+        File(
+            description="jsonl、csv、xlsx、parquet（列 id、text、kind、category，也可用“编号”“文案”“标题”“描述”“类型”“类别”"
+            "等中文列名，同一行的多个文本列合并筛查），或文件的 zip"
+        ),
     ],
     kind: Annotated[
         Kind | Literal["auto"],
