@@ -95,7 +95,7 @@ async def create(
     file: Annotated[
         UploadFile,
         File(
-            description="jsonl、csv、xlsx、parquet（列 id、text、kind、category，也可用“编号”“文案”“标题”“描述”“类型”“类别”"
+            description="jsonl、csv、xlsx、parquet（列 id、text、kind、category，也可用“编号”“文案”“标题”“类型”“类别”"
             "等中文列名，同一行的多个文本列合并筛查），或文件的 zip"
         ),
     ],
