@@ -10,7 +10,7 @@ from openpyxl import Workbook
 
 from screening.licences import find_licences
 from screening.results import Screening
-from service.reports.common import guarded
+from service.reports.common import guarded, shown_name
 from service.reports.excel import cell
 from service.storage.tables import JobItem
 
@@ -57,9 +57,9 @@ def _flat(item: JobItem) -> tuple[Any, ...]:
         result.verdict.value,
         result.score,
         " ".join(finding.label for finding in result.findings),
-        "；".join(finding.name for finding in result.findings),
+        "；".join(map(shown_name, result.findings)),
         "；".join(evidence.text for finding in result.findings for evidence in finding.evidence),
-        "；".join(finding.name for finding in result.review),
+        "；".join(map(shown_name, result.review)),
         licences,
         "",
         item.text,

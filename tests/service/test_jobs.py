@@ -145,6 +145,15 @@ def test_every_format_out(client, wait_for):
     assert "clause_sole_interpretation" in found[0]["labels"].split()
 
 
+def test_exports_tell_what_to_verify(client, wait_for):
+    rows = [{"id": "1", "text": "荣获布鲁塞尔国际金奖，百年老窖，全国销量连续十年遥遥领先", "kind": "ad", "category": "白酒"}]
+    job = wait_for(client.post("/v1/jobs", files={"file": ("a.jsonl", jsonl(rows))}).json()["id"])
+    content = client.get(f"/v1/jobs/{job['id']}/results", params={"format": "csv"}).content
+    (row,) = csv.DictReader(io.StringIO(content.decode("utf-8-sig")))
+    assert row["标签"].split() == ["ad_false_misleading"]
+    assert row["标签名称"] == "虚假或引人误解（需核实）"
+
+
 def test_rows_kept_with_what_xml_refuses_are_exported(client, wait_for):
     runtime = client.app.state.runtime
     rows = [Record("甲\ufffe", 1, TextInput(f"{BAD}\uffff\ufffe")), Failure("乙", 2, "第 2 行：\uffff 有误")]
