@@ -146,12 +146,13 @@ def test_every_format_out(client, wait_for):
 
 
 def test_exports_tell_what_to_verify(client, wait_for):
-    rows = [{"id": "1", "text": "荣获布鲁塞尔国际金奖，百年老窖，全国销量连续十年遥遥领先", "kind": "ad", "category": "白酒"}]
+    rows = [{"id": "1", "text": f"{BAD}如有争议，不得向任何部门投诉举报，不得起诉。", "kind": "clause"}]
     job = wait_for(client.post("/v1/jobs", files={"file": ("a.jsonl", jsonl(rows))}).json()["id"])
     content = client.get(f"/v1/jobs/{job['id']}/results", params={"format": "csv"}).content
     (row,) = csv.DictReader(io.StringIO(content.decode("utf-8-sig")))
-    assert row["标签"].split() == ["ad_false_misleading"]
-    assert row["标签名称"] == "虚假或引人误解（需核实）"
+    names = dict(zip(row["标签"].split(), row["标签名称"].split("；"), strict=True))
+    assert names["clause_limit_recourse"] == "排除限制投诉诉讼权（需核实）"
+    assert names["clause_sole_interpretation"] == "单方或最终解释权"
 
 
 def test_rows_kept_with_what_xml_refuses_are_exported(client, wait_for):
