@@ -306,9 +306,12 @@ def read_records(path: Path) -> Iterator[Record | Failure]:
     """Yield every row of a file, good or bad; raises as `read_upload` does."""
     limits = Limits()
     unpacked = 0
-    for given in read_upload(path.name, path.read_bytes(), limits):
-        row = given.read(partial(document_text, limits=limits), limits) if isinstance(given, Enclosed) else given
-        unpacked += len(row.item.text) if isinstance(row, Record) else 0
+    for row in read_upload(path.name, path.read_bytes(), limits):
+        if not isinstance(row, Enclosed):
+            yield row
+            continue
+        read = row.read(partial(document_text, limits=limits), limits)
+        unpacked += len(read.item.text) if isinstance(read, Record) else 0
         if unpacked > limits.unpacked_bytes:
             raise DocumentError(TOO_MUCH_TEXT, 413)
-        yield row
+        yield read

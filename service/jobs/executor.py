@@ -93,10 +93,9 @@ class JobExecutor:
         with self._runtime.database.session() as session:
             job = find_job(session, job_id)
             is_archive = job is not None and job.purpose == Purpose.ARCHIVE
+        queue, workflow = (ARCHIVE_QUEUE, run_archive) if is_archive else (JOB_QUEUE, run_job)
         with SetWorkflowID(job_id):
-            DBOS.enqueue_workflow(
-                ARCHIVE_QUEUE if is_archive else JOB_QUEUE, run_archive if is_archive else run_job, job_id
-            )
+            DBOS.enqueue_workflow(queue, workflow, job_id)
 
     def _take_up_unfinished(self) -> None:
         """Have unfinished jobs run; one whose workflow has ended in error, which could not be noted then, fails."""

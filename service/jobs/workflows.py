@@ -5,6 +5,8 @@ has one result.
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
 from typing import NoReturn
@@ -104,7 +106,7 @@ def _document_text(runtime: Runtime, name: str, content: bytes) -> str:
         try:
             return runtime.readers.read_for_job(document_text, name, content)
         except DocumentError as failure:
-            if runtime.stopping or runtime.readers.stopped:
+            if runtime.stopping:
                 _leave_chunk("the process stops")
             if isinstance(failure, BrokenOffError) and not has_died:
                 has_died = True
@@ -166,10 +168,11 @@ def _plan(job_id: str, rows: int = CHUNK_ROWS) -> list[int]:
 
 
 @_step
-def _screen_chunk(job_id: str, first: int) -> None:
+def _screen_chunk(job_id: str, first: int, rows: int) -> None:
     runtime = current()
-    for start in range(first, first + CHUNK_ROWS, PASS_ROWS):
-        if not screen_rows(runtime, job_id, start, start + PASS_ROWS):
+    end = first + rows
+    for start in range(first, end, PASS_ROWS):
+        if not screen_rows(runtime, job_id, start, min(start + PASS_ROWS, end)):
             return
 
 
@@ -189,21 +192,10 @@ def read_chunk(job_id: str, first: int) -> bool:
     return _read_chunk(job_id, first)
 
 
-@_step
-def _screen_documents(job_id: str, first: int) -> None:
-    screen_rows(current(), job_id, first, first + DOCUMENTS_AT_ONCE)
-
-
-@DBOS.workflow(name="screen_documents")
-def screen_documents(job_id: str, first: int) -> None:
-    """Screen a part of an archive whose documents were read."""
-    _screen_documents(job_id, first)
-
-
 @DBOS.workflow(name="screen_chunk")
-def screen_chunk(job_id: str, first: int) -> None:
+def screen_chunk(job_id: str, first: int, rows: int = CHUNK_ROWS) -> None:
     """Screen one chunk of a job."""
-    _screen_chunk(job_id, first)
+    _screen_chunk(job_id, first, rows)
 
 
 @_step
@@ -269,26 +261,34 @@ def _have_delivered(job_id: str) -> None:
             DBOS.enqueue_workflow(DELIVERY_QUEUE, deliver, job_id, pages)
 
 
-@DBOS.workflow(name="run_job")
-def run_job(job_id: str) -> None:
-    """Screen all chunks of a job, and have the results of leads that there are sent to the webhook."""
+@contextmanager
+def _ending(job_id: str) -> Iterator[None]:
+    """End a job as done after what is within, or as failed where that raises."""
     try:
-        handles = []
-        for first in _plan(job_id):
-            with SetWorkflowID(f"{job_id}.{first}"):
-                handles.append(DBOS.enqueue_workflow(CHUNK_QUEUE, screen_chunk, job_id, first))
-        for handle in handles:
-            handle.get_result()
+        yield
         _finish(job_id)
     except Exception as failure:  # a step that no retry could save, as when the database was away
         log.error("job failed", error=type(failure).__name__)  # noqa: TRY400 - a trace may quote a text
         _fail(job_id)
-    _have_delivered(job_id)
+
+
+def _have_screened(job_id: str, first: int, rows: int = CHUNK_ROWS) -> WorkflowHandle[None]:
+    with SetWorkflowID(f"{job_id}.{first}"):
+        return DBOS.enqueue_workflow(CHUNK_QUEUE, screen_chunk, job_id, first, rows)
 
 
 def _have_read(job_id: str, first: int) -> WorkflowHandle[bool]:
     with SetWorkflowID(f"{job_id}.{first}.reading"):
         return DBOS.enqueue_workflow(READING_QUEUE, read_chunk, job_id, first)
+
+
+@DBOS.workflow(name="run_job")
+def run_job(job_id: str) -> None:
+    """Screen all chunks of a job, and have the results of leads that there are sent to the webhook."""
+    with _ending(job_id):
+        for handle in [_have_screened(job_id, first) for first in _plan(job_id)]:
+            handle.get_result()
+    _have_delivered(job_id)
 
 
 @DBOS.workflow(name="run_archive")
@@ -297,22 +297,17 @@ def run_archive(job_id: str) -> None:
 
     Two parts are handed in at a time, so that the reader need not wait, and archives have their turns.
     """
-    try:
-        screenings = []
+    with _ending(job_id):
         parts = _plan(job_id, DOCUMENTS_AT_ONCE)
         readings = [_have_read(job_id, first) for first in parts[:2]]
+        screenings = []
         for place, first in enumerate(parts):
             if not readings[place].get_result():
                 break
             readings += [_have_read(job_id, later) for later in parts[place + 2 : place + 3]]
-            with SetWorkflowID(f"{job_id}.{first}"):
-                screenings.append(DBOS.enqueue_workflow(CHUNK_QUEUE, screen_documents, job_id, first))
+            screenings.append(_have_screened(job_id, first, DOCUMENTS_AT_ONCE))
         for handle in screenings:
             handle.get_result()
-        _finish(job_id)
-    except Exception as failure:  # as in run_job
-        log.error("job failed", error=type(failure).__name__)  # noqa: TRY400 - a trace may quote a text
-        _fail(job_id)
 
 
 @DBOS.workflow(name="fail_job")
