@@ -41,13 +41,15 @@ class TextError(MingjianError):
 class TextInput:
     """A text to screen, and the hints to it: where it comes from, and what goods or service it is about.
 
-    `by_segment`, for documents, cuts short texts too, and asks for the findings of each segment beside those of all.
+    `by_segment`, for documents, cuts short texts too, and asks for the findings of each segment beside those of all;
+    `of_document` tells that it is a part of a longer one, which may be short itself.
     """
 
     text: str
     kind: Kind | None = None
     category: str = ""
     by_segment: bool = False
+    of_document: bool = False
 
 
 @dataclass
@@ -218,7 +220,7 @@ class Screener:
 
     def gather(self, item: TextInput, pieces: Sequence[Piece], judged: Sequence[Judgement]) -> Screening:
         """Put together what was judged of all pieces of a text; long ones have higher thresholds, as most is lawful."""
-        rule = self._strict_rule if len(pieces) >= DOCUMENT_PIECES else self._rule
+        rule = self._strict_rule if item.of_document or len(pieces) >= DOCUMENT_PIECES else self._rule
         together = self._together(judged, rule)
         segments = []
         for piece, own in zip(pieces, judged, strict=True):

@@ -61,7 +61,9 @@ def parts(document: Document) -> list[Part]:
 
 def inputs(document: Document, kind: Kind | None, category: str) -> list[TextInput]:
     """Return what the screener reads of a document, part by part."""
-    return [TextInput(part.text, kind, category, by_segment=True) for part in parts(document)]
+    found = parts(document)
+    of_document = len(found) > 1 and not document.is_list
+    return [TextInput(part.text, kind, category, by_segment=True, of_document=of_document) for part in found]
 
 
 def passes(items: Sequence[TextInput]) -> Iterator[list[TextInput]]:
@@ -141,8 +143,12 @@ def document_answer(document: Document, results: Sequence[Screening]) -> Documen
     segments = list(_segments(document, results))
     verdicts = {result.verdict for result in results}
     verdict = next(own for own in (Verdict.SUSPECTED, Verdict.REVIEW, Verdict.CLEAR) if own in verdicts)
+    hints = {(result.kind, result.category) for result in results}
+    kind, category = hints.pop() if len(hints) == 1 else (None, "")
     return DocumentAnswer(
         name=document.name,
+        kind=kind,
+        category=category,
         score=max(result.score for result in results),
         verdict=verdict,
         model_version=results[0].model_version,

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from screening.results import Finding
+from screening.taxonomy import KIND_NAMES
 from service.documents.parse import is_table
+from service.schemas.common import BEIJING
 from service.schemas.documents import DocumentAnswer, DocumentSegment, LabelSummary
 
 NOTE = "本报告由程序生成，所列为违法线索，供执法人员核查，不是认定。"
@@ -100,13 +103,20 @@ def _extent(answer: DocumentAnswer) -> tuple[str, str]:
     return "行数", f"{len(rows)} 行，其中 {len(found)} 行有线索"
 
 
+def _local(moment: datetime) -> str:
+    """Return a moment as it is kept, UTC without zone, in the offices' time."""
+    return moment.replace(tzinfo=UTC).astimezone(BEIJING).strftime("%Y-%m-%d %H:%M")
+
+
 def head(answer: DocumentAnswer) -> list[tuple[str, str]]:
     """Return the lines of a report's head, by HEAD_COLUMNS."""
     return [
         ("文件", answer.name),
         ("结论", f"{answer.verdict.value}（{answer.score:g} 分）"),
         _extent(answer),
-        ("筛查时间（UTC）", answer.created_at.strftime("%Y-%m-%d %H:%M") if answer.created_at else ""),
+        *([("来源", KIND_NAMES[answer.kind])] if answer.kind else []),
+        *([("类别", answer.category)] if answer.category else []),
+        ("筛查时间（北京时间）", _local(answer.created_at) if answer.created_at else ""),
         ("模型版本", answer.model_version),
         ("编号", answer.id),
     ]

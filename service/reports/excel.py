@@ -56,12 +56,21 @@ def _fill(sheet: Worksheet, columns: Mapping[str, int], rows: Sequence[tuple[obj
 
 
 def _place_columns(answer: DocumentAnswer) -> dict[str, int]:
-    return {"位置": 24} if is_table(answer.name) else {"段": 6, "页": 6}
+    if is_table(answer.name):
+        return {"位置": 24}
+    has_pages = any(segment.page for segment in answer.segments)
+    return {"段": 6} | ({"页": 6} if has_pages else {}) | {"标题": 24}
 
 
-def _place_cells(answer: DocumentAnswer, segment: DocumentSegment) -> tuple[object, ...]:
+def _place_cells(answer: DocumentAnswer, segment: DocumentSegment, columns: Mapping[str, int]) -> tuple[object, ...]:
     """Return where a segment stands, by the place's columns."""
-    return (place(answer, segment),) if is_table(answer.name) else (segment.index, segment.page)
+    cells = {
+        "位置": place(answer, segment),
+        "段": segment.index,
+        "页": segment.page,
+        "标题": segment.heading,
+    }
+    return tuple(value for name, value in cells.items() if name in columns)
 
 
 def _fill_findings(sheet: Worksheet, answer: DocumentAnswer) -> None:
@@ -78,7 +87,7 @@ def _fill_findings(sheet: Worksheet, answer: DocumentAnswer) -> None:
     }
     rows: list[tuple[object, ...]] = [
         (
-            *_place_cells(answer, segment),
+            *_place_cells(answer, segment, columns),
             shown_name(finding),
             "线索" if finding in segment.findings else "待复核",
             round(finding.probability, 3),
@@ -96,12 +105,10 @@ def _fill_findings(sheet: Worksheet, answer: DocumentAnswer) -> None:
 
 
 def _fill_text(sheet: Worksheet, answer: DocumentAnswer) -> None:
-    titled = not is_table(answer.name)  # a row's place names its sheet already
-    columns = _place_columns(answer) | ({"标题": 24} if titled else {}) | {"原文": 90, "线索": 30}
+    columns = _place_columns(answer) | {"原文": 90, "线索": 30}
     rows: list[tuple[object, ...]] = [
         (
-            *_place_cells(answer, segment),
-            *((segment.heading,) if titled else ()),
+            *_place_cells(answer, segment, columns),
             _marked_cell(segment),
             "、".join(shown_name(finding) for finding in segment.findings),
         )

@@ -1,5 +1,6 @@
 """Screening of uploaded documents, and reports of them."""
 
+from pathlib import PurePath
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -95,6 +96,6 @@ async def get_report(
 
     with database_faults():
         name, content = await run_in_threadpool(write)
-    saved_as = quote(f"筛查报告-{name}.{report_format}")
+    saved_as = quote(f"筛查报告-{PurePath(name).stem}.{report_format}")
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{saved_as}"}
     return Response(content, media_type=media_type, headers=headers)

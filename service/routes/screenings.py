@@ -1,6 +1,6 @@
 """Screening of single texts and of batches, and what was screened before."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Query, Request
@@ -11,7 +11,7 @@ from screening.screener import TextError
 from service.cursors import decode_cursor, page_of
 from service.problems import NOT_FOUND, ProblemError, describe
 from service.runtime import Runtime, runtime_of
-from service.schemas.common import Cursor, Id, Printable, echo_id
+from service.schemas.common import BEIJING, Cursor, Id, Printable, echo_id
 from service.schemas.screenings import (
     BatchAnswer,
     BatchItem,
@@ -30,7 +30,6 @@ from service.storage.screenings import Filter, find_record, list_records
 
 router = APIRouter(prefix="/v1/screenings", tags=["文本筛查"])
 
-BEIJING = timezone(timedelta(hours=8))
 Item = TypeVar("Item", bound=ScreeningRequest)
 
 

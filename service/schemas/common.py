@@ -1,7 +1,7 @@
 """Parts that several schemas share."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, PlainSerializer
@@ -10,6 +10,8 @@ from pydantic_core import PydanticCustomError
 # Control characters, halves of surrogate pairs, U+FFFE and U+FFFF, which databases, JSON or XML refuse.
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 MAX_ID = 200
+# The time of the offices that use the service.
+BEIJING = timezone(timedelta(hours=8))
 
 
 def _printable(value: str) -> str:

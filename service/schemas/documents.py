@@ -4,6 +4,7 @@ from pydantic import BaseModel, Field
 
 from screening.licences import Licence
 from screening.results import Finding, Verdict
+from screening.taxonomy import Kind
 from service.schemas.common import Moment
 
 
@@ -37,6 +38,8 @@ class DocumentAnswer(BaseModel):
     id: str = ""
     created_at: Moment | None = None
     name: str = Field(description="文件名")
+    kind: Kind | None = Field(None, description="按何来源筛查；未指明或各行不同时为空")
+    category: str = Field("", description="按何类别筛查；未指明或各行不同时为空")
     score: float = Field(description="违法可疑程度，0 至 100")
     verdict: Verdict
     model_version: str

@@ -6,7 +6,9 @@ import re
 import struct
 import zipfile
 import zlib
+from datetime import datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import docx
 import openpyxl
@@ -23,7 +25,7 @@ from openpyxl.cell.rich_text import CellRichText, TextBlock
 from PIL import ExifTags, Image, ImageDraw, ImageFont, ImageOps
 from sqlalchemy import select
 
-from screening.screener import MAX_CHARS
+from screening.screener import DOCUMENT_PIECES, MAX_CHARS
 from service.documents.model import DocumentError, Limits
 from service.documents.parse import parse_document
 from service.documents.recognition import is_scanner_mark
@@ -601,6 +603,30 @@ def test_reports_without_such_findings_do_not_speak_of_verifying(client, report_
     body = send(client, "合同.docx", word_file(CLAUSES), kind="clause").json()
     assert body["summary"]
     assert not any("需核实" in text for text in said(*report_tables(client, body["id"], report_format)))
+
+
+@pytest.mark.parametrize("report_format", REPORTS)
+def test_reports_say_how_and_when_in_beijing_time(client, report_format):
+    body = send(client, "合同.docx", word_file(CLAUSES), kind="clause", category="健身卡").json()
+    assert (body["kind"], body["category"]) == ("clause", "健身卡")
+    answer = client.get(f"/v1/documents/{body['id']}/report.{report_format}")
+    assert quote(f"筛查报告-合同.{report_format}") in answer.headers["content-disposition"]
+    tables, _ = report_tables(client, body["id"], report_format)
+    head = {row[0]: row[1] for row in tables[0]}
+    assert (head["来源"], head["类别"]) == ("合同条款", "健身卡")
+    shown = datetime.strptime(head["筛查时间（北京时间）"], "%Y-%m-%d %H:%M") - timedelta(hours=8)
+    assert shown.isoformat() == body["created_at"][:16] + ":00"
+
+
+def test_the_short_end_of_a_long_document_is_judged_as_the_rest(client):
+    lines = [f"第{i}条 {CLAUSES[1]}" + "离店时请交还钥匙。" * 6 for i in range(1, 55)]
+    document = parse_document("规则.docx", word_file(lines), Limits())
+    *_, last = parts(document)
+    assert len(last.blocks) < DOCUMENT_PIECES
+    body = send(client, "规则.docx", word_file(lines), kind="clause", category="健身卡").json()
+    label = body["summary"][0]["label"]
+    found = [own for segment in body["segments"] for own in segment["findings"] if own["label"] == label]
+    assert len({own["threshold"] for own in found}) == 1
 
 
 def test_columns_of_a_word_report_share_the_width_of_the_text(client):
