@@ -45,7 +45,8 @@ class Limits:
 class Block:
     """A paragraph, heading, cell or line, in the order of the document; pages and paragraphs count from 1.
 
-    `sheet` names the sheet of a workbook of which several are read; `paragraph` is then the row in it.
+    `sheet` names the sheet of a workbook of which several are read; `paragraph` is then the row in it. `region` names
+    what a block outside the body of a document stands in, as a footnote or a header.
     """
 
     text: str
@@ -53,6 +54,7 @@ class Block:
     page: int | None = None
     paragraph: int | None = None
     sheet: str = ""
+    region: str = ""
 
 
 def within(blocks: Iterable[Block], limits: Limits) -> tuple[Block, ...]:

@@ -20,17 +20,19 @@ from service.documents.archive import SHEET_PARTS, check_office_file
 from service.documents.columns import split_header, text_places
 from service.documents.model import Block, Document, DocumentError, Limits, within
 from service.documents.recognition import open_picture, recognise
+from service.documents.word_numbering import Counter, Numbering
+from service.documents.word_styles import PARAGRAPH, PARAGRAPH_PROPERTIES, RUN_PROPERTIES, Styles, below
 
-HEADING_STYLES = ("heading", "title", "标题")
-PARAGRAPH, TABLE, ROW, CELL, TEXT = (qn(f"w:{name}") for name in ("p", "tbl", "tr", "tc", "t"))
+TABLE, ROW, CELL, RUN, TEXT = (qn(f"w:{name}") for name in ("tbl", "tr", "tc", "r", "t"))
 TEXT_BOX = qn("w:txbxContent")
 CHARACTERS = {TEXT, *(qn(f"w:{name}") for name in ("tab", "ptab", "br", "cr", "noBreakHyphen"))}
 # What is no text of the document as it stands: properties, among them tab stops; deletions, where a passage was moved
 # from, and the reading above a character.
-LEFT_OUT = {qn(f"w:{name}") for name in ("pPr", "del", "moveFrom", "rt")}
+DELETED = (qn("w:del"), qn("w:moveFrom"))
+LEFT_OUT = {PARAGRAPH_PROPERTIES, *DELETED, qn("w:rt")}
 ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
-MARGINS = (qn("w:headerReference"), qn("w:footerReference"))
-NOTES = (RELATIONSHIP_TYPE.FOOTNOTES, RELATIONSHIP_TYPE.ENDNOTES)
+NOTES = {RELATIONSHIP_TYPE.FOOTNOTES: "脚注", RELATIONSHIP_TYPE.ENDNOTES: "尾注"}
+MARGINS = {qn("w:headerReference"): "页眉", qn("w:footerReference"): "页脚"}
 # What a note is, where it is none: the line above the notes, and the like.
 NOTE_TYPE = qn("w:type")
 # How a picture's place names it, in new files and in old ones.
@@ -45,35 +47,61 @@ def _form(alternatives: Iterable[Any]) -> Iterable[Any]:
     return next((form for form in alternatives if next(form.iter(TEXT), None) is not None), ())
 
 
-def _nearest(element: Iterable[Any], tags: set[str]) -> Iterator[Any]:
-    """Yield the nearest elements with these tags below another, in order, whatever controls and marks wrap them."""
-    for child in element:
-        if child.tag in tags:
-            yield child
-        elif child.tag not in LEFT_OUT:
-            yield from _nearest(_form(child) if child.tag == ALTERNATIVES else child, tags)
+class _Story:
+    """Reads one story of a Word file: the body, the notes, a header or footer. Each counts its lists by itself.
 
+    Text boxes are a story of their own. Hidden text is left out: the reader of the document does not see it, and it
+    would part the words between which it stands.
+    """
 
-def _paragraph_lines(paragraph: Any) -> Iterator[str]:  # noqa: ANN401 - python-docx has no types
-    """Yield a paragraph's text, even if empty, and the lines of the text boxes that are anchored in it."""
-    found = list(_nearest(paragraph, CHARACTERS | {TEXT_BOX}))
-    yield "".join(str(own) for own in found if own.tag != TEXT_BOX).strip()
-    for own in found:
-        if own.tag == TEXT_BOX:
-            yield from _lines(own)
+    def __init__(self, styles: Styles, numbering: Numbering, boxes: "_Story | None" = None) -> None:
+        self._styles = styles
+        self._counter = Counter(numbering)
+        self._boxes = boxes or self
 
+    def _is_left_out(self, element: Any) -> bool:  # noqa: ANN401 - python-docx has no types
+        return element.tag in LEFT_OUT or (element.tag == RUN and self._styles.is_hidden(element))
 
-def _row_lines(table: Any) -> Iterator[str]:  # noqa: ANN401
-    """Yield a table's rows. A merged cell comes once, not for every column that it claims to cover."""
-    for row in _nearest(table, {ROW}):
-        cells = ("\n".join(_lines(cell)) for cell in _nearest(row, {CELL}))
-        yield "　".join(filter(None, cells))
+    def shows(self, element: Any) -> bool:  # noqa: ANN401
+        """Tell whether nothing that an element is in is left out."""
+        return not any(self._is_left_out(above) for above in element.iterancestors())
 
+    def nearest(self, element: Iterable[Any], tags: set[str]) -> Iterator[Any]:
+        """Yield the nearest elements with these tags below another, in order, whatever controls and marks wrap them."""
+        for child in element:
+            if child.tag in tags:
+                yield child
+            elif not self._is_left_out(child):
+                yield from self.nearest(_form(child) if child.tag == ALTERNATIVES else child, tags)
 
-def _lines(container: Any) -> Iterator[str]:  # noqa: ANN401
-    """Yield what stands in a cell, text box, header or footer: its paragraphs and the rows of its tables."""
-    for part in _nearest(container, {PARAGRAPH, TABLE}):
-        yield from filter(None, _paragraph_lines(part) if part.tag == PARAGRAPH else _row_lines(part))
+    def _is_counted(self, paragraph: Any) -> bool:  # noqa: ANN401
+        """Tell whether a paragraph without text is one: where its mark is hidden or deleted nothing of it is there."""
+        properties = paragraph.find(PARAGRAPH_PROPERTIES)
+        if properties is None:
+            return True
+        is_deleted = any(below(properties, RUN_PROPERTIES, tag) is not None for tag in DELETED)
+        return not is_deleted and not self._styles.is_hidden(properties)
+
+    def paragraph_lines(self, paragraph: Any) -> Iterator[str]:  # noqa: ANN401
+        """Yield a paragraph's text with its number, even if empty, and the lines of the text boxes anchored in it."""
+        found = list(self.nearest(paragraph, CHARACTERS | {TEXT_BOX}))
+        text = "".join(str(own) for own in found if own.tag != TEXT_BOX).strip()
+        label = self._counter.label(paragraph) if text or self._is_counted(paragraph) else ""
+        yield text and label + text
+        for own in found:
+            if own.tag == TEXT_BOX:
+                yield from self._boxes.lines(own)
+
+    def row_lines(self, table: Any) -> Iterator[str]:  # noqa: ANN401
+        """Yield a table's rows. A merged cell comes once, not for every column that it claims to cover."""
+        for row in self.nearest(table, {ROW}):
+            cells = ("\n".join(self.lines(cell)) for cell in self.nearest(row, {CELL}))
+            yield "　".join(filter(None, cells))
+
+    def lines(self, container: Any) -> Iterator[str]:  # noqa: ANN401
+        """Yield what stands in a cell, text box, header or footer: its paragraphs and the rows of its tables."""
+        for part in self.nearest(container, {PARAGRAPH, TABLE}):
+            yield from filter(None, self.paragraph_lines(part) if part.tag == PARAGRAPH else self.row_lines(part))
 
 
 class _Pictures:
@@ -88,12 +116,11 @@ class _Pictures:
         self._known: set[bytes] = set()
         self._count = 0
 
-    def lines(self, element: Any, part: Part) -> Iterator[str]:  # noqa: ANN401
+    def lines(self, element: Any, part: Part, story: _Story) -> Iterator[str]:  # noqa: ANN401
         """Yield the lines of the pictures in an element of a part; raises DocumentError where they are too many."""
         for place in element.iter(*PICTURES):
             own = part.related_parts.get(place.get(PICTURES[place.tag]))
-            is_deleted = any(above.tag in LEFT_OUT for above in place.iterancestors())
-            if own is None or is_deleted:
+            if own is None or not story.shows(place):
                 continue
             digest = hashlib.sha256(own.blob).digest()
             if digest not in self._known:
@@ -118,57 +145,76 @@ class _Pictures:
         return found
 
 
-def _margin_lines(document: WordDocument, pictures: _Pictures) -> Iterator[str]:
-    """Yield the lines of headers and footers and their pictures, each once however many sections repeat it."""
-    related = document.part.related_parts
-    parts = dict.fromkeys(related.get(own.get(qn("r:id"))) for own in document.element.iter(*MARGINS))
-    stories = [part for part in parts if isinstance(part, StoryPart)]
-    yield from dict.fromkeys(line for part in stories for line in _lines(part.element))
-    for part in stories:
-        yield from pictures.lines(part.element, part)
-
-
-def _note_lines(document: WordDocument) -> Iterator[str]:
-    """Yield the lines of footnotes and endnotes."""
+def _related(document: WordDocument, kind: str) -> Iterator[Any]:
+    """Yield the root elements of the document's parts of a kind."""
     for relation in document.part.rels.values():
-        if relation.reltype in NOTES and not relation.is_external:
-            for note in parse_xml(relation.target_part.blob):
-                if note.get(NOTE_TYPE) is None:
-                    yield from _lines(note)
+        if relation.reltype == kind and not relation.is_external:
+            yield parse_xml(relation.target_part.blob)
 
 
-def _heading_styles(document: WordDocument) -> set[str]:
-    """Return the ids of the styles of headings; python-docx takes a millisecond to look up that of one paragraph."""
-    return {own.style_id for own in document.styles if (own.name or "").lower().startswith(HEADING_STYLES)}
-
-
-def _blocks(document: WordDocument, pictures: _Pictures) -> Iterator[Block]:
-    """Yield the body in order, then notes, headers and footers, which would part what they stand between.
+class _WordFile:
+    """Reads a Word file: the body in order, then notes, headers and footers, which would part what they stand between.
 
     The lines of a picture come after those of the paragraph or table that it is in.
     """
-    heading_styles = _heading_styles(document)
-    for number, part in enumerate(_nearest(document.element.body, {PARAGRAPH, TABLE}), 1):
-        if part.tag == TABLE:
-            lines = _row_lines(part)
-        else:
-            lines = _paragraph_lines(part)
-            if text := next(lines):
-                yield Block(text, part.style in heading_styles, paragraph=number)
-        for line in filter(None, lines):
-            yield Block(line, paragraph=number)
-        for line in pictures.lines(part, document.part):
-            yield Block(line, paragraph=number)
-    for line in (*_note_lines(document), *_margin_lines(document, pictures)):
-        yield Block(line)
+
+    def __init__(self, document: WordDocument, pictures: _Pictures) -> None:
+        self._document = document
+        self._pictures = pictures
+        self._styles = Styles(document.styles.element)
+        self._numbering = Numbering(next(_related(document, RELATIONSHIP_TYPE.NUMBERING), None), self._styles)
+
+    def _story(self) -> _Story:
+        return _Story(self._styles, self._numbering, _Story(self._styles, self._numbering))
+
+    def _body(self) -> Iterator[Block]:
+        story = self._story()
+        for number, part in enumerate(story.nearest(self._document.element.body, {PARAGRAPH, TABLE}), 1):
+            if part.tag == TABLE:
+                lines = story.row_lines(part)
+            else:
+                lines = story.paragraph_lines(part)
+                if text := next(lines):
+                    yield Block(text, self._styles.is_heading(part), paragraph=number)
+            for line in filter(None, lines):
+                yield Block(line, paragraph=number)
+            for line in self._pictures.lines(part, self._document.part, story):
+                yield Block(line, paragraph=number)
+
+    def _note_lines(self, kind: str) -> Iterator[str]:
+        for notes in _related(self._document, kind):
+            story = self._story()
+            for note in notes:
+                if note.get(NOTE_TYPE) is None:
+                    yield from story.lines(note)
+
+    def _margin_lines(self, reference: str) -> Iterator[str]:
+        """Yield the lines of headers or footers and their pictures, each once however many sections repeat it."""
+        related = self._document.part.related_parts
+        parts = dict.fromkeys(related.get(own.get(qn("r:id"))) for own in self._document.element.iter(reference))
+        stories = [(part, self._story()) for part in parts if isinstance(part, StoryPart)]
+        yield from dict.fromkeys(line for part, story in stories for line in story.lines(part.element))
+        for part, story in stories:
+            yield from self._pictures.lines(part.element, part, story)
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield all blocks; raises DocumentError where the pictures are too many."""
+        yield from self._body()
+        for kind, region in NOTES.items():
+            yield from (Block(line, region=region) for line in self._note_lines(kind))
+        for reference, region in MARGINS.items():
+            yield from (Block(line, region=region) for line in self._margin_lines(reference))
 
 
 def parse_docx(name: str, data: bytes, limits: Limits) -> Document:
-    """Read paragraphs and table rows in order, with text boxes and pictures, then notes, headers and footers."""
+    """Read paragraphs and table rows in order, with text boxes and pictures, then notes, headers and footers.
+
+    Numbers that Word shows before paragraphs are read, hidden text is not.
+    """
     check_office_file(data, limits)
     pictures = _Pictures(limits)
     try:
-        blocks = within(_blocks(docx.Document(io.BytesIO(data)), pictures), limits)
+        blocks = within(_WordFile(docx.Document(io.BytesIO(data)), pictures).blocks(), limits)
     except (DocumentError, MemoryError):
         raise
     except Exception as error:  # python-docx raises whatever a missing part leads to

@@ -40,17 +40,19 @@ class Part:
 def parts(document: Document) -> list[Part]:
     """Cut a document at block boundaries into parts of at most PART_CHARS, a list into its blocks.
 
-    One block alone may be longer.
+    One block alone may be longer. What stands outside the body is a part by itself, and has the name of where it stands
+    for a heading: it must not be read on from what it happens to follow.
     """
     found: list[Part] = []
     blocks: list[Block] = []
     headings: list[str] = []
     chars, heading = 0, ""
     for block in document.blocks:
-        if blocks and (document.is_list or chars + len(block.text) > PART_CHARS):
+        is_outside = bool(blocks) and block.region != blocks[-1].region
+        if blocks and (document.is_list or is_outside or chars + len(block.text) > PART_CHARS):
             found.append(Part(tuple(blocks), tuple(headings)))
             blocks, headings, chars = [], [], 0
-        heading = block.text if block.is_heading else block.sheet or heading
+        heading = block.text if block.is_heading else block.region or block.sheet or heading
         blocks.append(block)
         headings.append(heading)
         chars += len(block.text) + 1

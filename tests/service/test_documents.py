@@ -14,6 +14,7 @@ import docx
 import openpyxl
 import pypdfium2
 import pytest
+from docx.enum.style import WD_STYLE_TYPE
 from docx.opc.constants import RELATIONSHIP_TYPE
 from docx.opc.packuri import PackURI
 from docx.opc.part import Part
@@ -167,12 +168,314 @@ def test_all_text_of_a_word_file_is_read_once():
         ("页脚", None),
     ]
     assert [block.text for block in blocks if block.is_heading] == ["标题"]
+    assert [block.region for block in blocks[-5:]] == ["", "脚注", "尾注", "页眉", "页脚"]
 
 
 def saved(document):
     buffer = io.BytesIO()
     document.save(buffer)
     return buffer.getvalue()
+
+
+def numbered(definitions, *paragraphs):
+    """A Word file whose lists are these; a paragraph is (properties, text), its text that of one run."""
+    document = docx.Document()
+    numbering = document.part.numbering_part.element
+    for own in list(numbering):
+        numbering.remove(own)
+    numbering.extend(parse_xml(f"<w:numbering {nsdecls('w')}>{definitions}</w:numbering>"))
+    for properties, text in paragraphs:
+        run = f"<w:r><w:t>{text}</w:t></w:r>" if text else ""
+        own = parse_xml(f"<w:p {nsdecls('w')}><w:pPr>{properties}</w:pPr>{run}</w:p>")
+        document.element.body.insert(len(document.element.body) - 1, own)
+    return document
+
+
+def level(index, number_format, label, start=1, more=""):
+    return (
+        f'<w:lvl w:ilvl="{index}"><w:start w:val="{start}"/><w:numFmt w:val="{number_format}"/>{more}'
+        f'<w:lvlText w:val="{label}"/></w:lvl>'
+    )
+
+
+def a_list(list_id, *levels):
+    abstract = f'<w:abstractNum w:abstractNumId="{list_id}">{"".join(levels)}</w:abstractNum>'
+    return abstract, f'<w:num w:numId="{list_id}"><w:abstractNumId w:val="{list_id}"/></w:num>'
+
+
+def item(list_id, index=0, text="甲", more=""):
+    return f'<w:numPr><w:ilvl w:val="{index}"/><w:numId w:val="{list_id}"/></w:numPr>{more}', text
+
+
+def texts(document):
+    return [block.text for block in parse_document("a.docx", saved(document), Limits()).blocks]
+
+
+@pytest.mark.parametrize(
+    ("number_format", "start", "shown"),
+    [
+        ("decimal", 9, ["9", "10"]),
+        ("decimalZero", 9, ["09", "10"]),
+        ("decimalFullWidth", 9, ["９", "１０"]),
+        ("decimalEnclosedCircle", 19, ["⑲", "⑳", "21"]),
+        ("lowerLetter", 25, ["y", "z", "aa", "bb"]),
+        ("upperLetter", 1, ["A", "B"]),
+        ("lowerLetter", 780, ["z" * 30, "781"]),
+        ("lowerRoman", 3, ["iii", "iv"]),
+        ("upperRoman", 3999, ["MMMCMXCIX", "4000"]),
+        ("chineseCounting", 9, ["九", "十", "十一"]),
+        ("chineseCounting", 99, ["九十九", "一〇〇"]),
+        ("chineseCountingThousand", 99, ["九十九", "一百", "一百零一"]),
+        ("chineseCountingThousand", 109, ["一百零九", "一百一十"]),
+        ("chineseCountingThousand", 1009, ["一千零九", "一千零一十"]),
+        ("japaneseCounting", 19, ["十九", "二十"]),
+        ("japaneseCounting", 110, ["百十", "百十一"]),
+        ("ideographTraditional", 9, ["壬", "癸", "11"]),
+        ("ideographDigital", 9, ["九", "一〇"]),
+        ("decimal", 0, ["0", "1"]),
+        ("noSuchFormat", 1, ["1", "2"]),
+    ],
+)
+def test_numbers_of_lists_are_written_as_word_shows_them(number_format, start, shown):
+    definitions = "".join(a_list(1, level(0, number_format, "第%1条", start)))
+    document = numbered(definitions, *(item(1) for _ in shown))
+    assert texts(document) == [f"第{number}条 甲" for number in shown]
+
+
+def test_levels_of_a_list_restart_and_name_those_above_them():
+    definitions = "".join(
+        a_list(
+            1,
+            level(0, "chineseCounting", "第%1章"),
+            level(1, "decimal", "%1.%2", more="<w:isLgl/>"),
+            level(2, "lowerRoman", "%1-%2-%3)", more='<w:lvlRestart w:val="1"/>'),
+            level(3, "decimal", "（%4）", more='<w:lvlRestart w:val="0"/><w:suff w:val="nothing"/>'),
+        )
+    )
+    order = [1, 0, 1, 2, 3, 1, 2, 3, 0, 2, 3, 1]
+    assert texts(numbered(definitions, *(item(1, index) for index in order))) == [
+        "1.1 甲",  # below a level that has not begun, as if it had
+        "第一章 甲",
+        "1.1 甲",
+        "一-1-i) 甲",
+        "（1）甲",
+        "1.2 甲",
+        "一-2-ii) 甲",
+        "（2）甲",
+        "第二章 甲",
+        "二-1-i) 甲",
+        "（3）甲",
+        "2.1 甲",
+    ]
+
+
+def test_lists_of_one_kind_count_on_but_where_one_is_made_to_begin_anew():
+    abstract, first = a_list(1, level(0, "decimal", "%1."), level(1, "decimal", "%1.%2"))
+    others = (
+        '<w:num w:numId="2"><w:abstractNumId w:val="1"/></w:num>'
+        '<w:num w:numId="3"><w:abstractNumId w:val="1"/>'
+        '<w:lvlOverride w:ilvl="0"><w:startOverride w:val="5"/></w:lvlOverride></w:num>'
+        '<w:num w:numId="4"><w:abstractNumId w:val="1"/>'
+        f'<w:lvlOverride w:ilvl="1">{level(1, "upperLetter", "%2、")}</w:lvlOverride></w:num>'
+    )
+    places = [(1, 0), (1, 0), (2, 0), (3, 0), (3, 1), (3, 0), (1, 0), (4, 1), (4, 1)]
+    assert texts(numbered(abstract + first + others, *(item(*place) for place in places))) == [
+        "1. 甲",
+        "2. 甲",
+        "3. 甲",
+        "5. 甲",
+        "5.1 甲",
+        "6. 甲",
+        "7. 甲",
+        "A、 甲",
+        "B、 甲",
+    ]
+
+
+def test_lists_come_by_style_and_by_links_between_styles():
+    abstract, nums = a_list(
+        1,
+        level(0, "chineseCounting", "%1、", more='<w:pStyle w:val="Clause"/>'),
+        level(1, "decimal", "%2)", more='<w:pStyle w:val="Point"/>'),
+    )
+    linked = '<w:abstractNum w:abstractNumId="2"><w:numStyleLink w:val="Outline"/></w:abstractNum>'
+    nums += '<w:num w:numId="2"><w:abstractNumId w:val="2"/></w:num>'
+    unnumbered = '<w:numPr><w:numId w:val="0"/></w:numPr>'
+    document = numbered(
+        abstract + linked + nums,
+        ('<w:pStyle w:val="Clause"/>', "甲"),
+        ('<w:pStyle w:val="Point"/>', "乙"),
+        (f'<w:pStyle w:val="Point"/>{unnumbered}', "丙"),
+        item(2, 1, "丁"),
+        ('<w:pStyle w:val="Own"/>', "戊"),
+        ('<w:pStyle w:val="Clause"/>', "己"),
+        ('<w:pStyle w:val="NoSuchStyle"/>', "庚"),
+    )
+    for style_id, kind, base, list_id in (
+        ("Clause", "paragraph", "Normal", 1),
+        ("Point", "paragraph", "Clause", 1),
+        ("Own", "paragraph", "Point", None),
+        ("Outline", "numbering", "", 1),
+    ):
+        own = f'<w:numPr><w:numId w:val="{list_id}"/></w:numPr>' if list_id else ""
+        document.styles.element.append(
+            parse_xml(
+                f'<w:style {nsdecls("w")} w:type="{kind}" w:styleId="{style_id}"><w:name w:val="{style_id}"/>'
+                f'<w:basedOn w:val="{base}"/><w:pPr>{own}</w:pPr></w:style>'
+            )
+        )
+    assert texts(document) == ["一、 甲", "1) 乙", "丙", "2) 丁", "3) 戊", "二、 己", "庚"]
+
+
+def test_bullets_and_lists_without_numbers():
+    definitions = zip(
+        a_list(1, level(0, "bullet", "\uf0b7"), level(1, "bullet", "")),
+        a_list(2, level(0, "none", "附件"), level(1, "none", "")),
+        a_list(3, level(0, "decimal", "%1.", more="<w:rPr><w:vanish/></w:rPr>")),
+        strict=True,
+    )
+    places = [(1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (4, 0), (1, 8)]
+    document = numbered("".join(map("".join, definitions)), *(item(*place) for place in places))
+    assert texts(document) == ["• 甲", "甲", "附件 甲", "甲", "甲", "甲", "甲"]
+
+
+def test_paragraphs_that_are_not_there_are_not_counted():
+    definitions = "".join(a_list(1, level(0, "decimal", "%1.")))
+    hidden = item(1, more="<w:rPr><w:vanish/></w:rPr>")
+    deleted = item(1, text="", more='<w:rPr><w:del w:id="1"/></w:rPr>')
+    document = numbered(definitions, item(1), hidden, deleted, item(1, text=""), item(1), item(1))
+    document.paragraphs[1].runs[0].font.hidden = True
+    table = document.add_table(1, 1)
+    table.cell(0, 0)._tc.append(document.paragraphs[-1]._p)
+    header = document.sections[0].header
+    header.is_linked_to_previous = False
+    properties = parse_xml(f"<w:pPr {nsdecls('w')}>{item(1)[0]}</w:pPr>")
+    header.paragraphs[0]._p.get_or_add_pPr().extend(properties)
+    header.paragraphs[0].add_run("页眉")
+    assert texts(document) == ["1. 甲", "3. 甲", "4. 甲", "1. 页眉"]  # the empty one has the number 2
+
+
+def test_what_numbering_says_wrongly_leaves_the_text_as_it_is():
+    definitions = (
+        a_list(1, level(0, "decimal", "%1" * 100_000, "9" * 5000))[0]
+        + a_list("x", level(0, "decimal", "%1."))[0]
+        + '<w:abstractNum w:abstractNumId="2"><w:numStyleLink w:val="Loop"/></w:abstractNum>'
+        + "".join(f'<w:num w:numId="{own}"><w:abstractNumId w:val="{own}"/></w:num>' for own in ("1", "2", "x", "9"))
+        + f'<w:num w:numId="3"><w:abstractNumId w:val="1"/><w:lvlOverride w:ilvl="0">{level("y", "decimal", "%1.")}'
+        '<w:startOverride w:val="-1"/></w:lvlOverride><w:lvlOverride/></w:num><w:num/>'
+    )
+    ids = ["1", "2", "x", "9", "-1", "9" * 5000]
+    loop = ('<w:pStyle w:val="Loop"/>', "甲")
+    document = numbered(definitions, *(item(list_id) for list_id in ids), item("3"), item("1", "99"), loop)
+    document.styles.element.append(
+        parse_xml(
+            f'<w:style {nsdecls("w")} w:type="paragraph" w:styleId="Loop"><w:basedOn w:val="Loop"/>'
+            "<w:pPr><w:numPr><w:numId/></w:numPr></w:pPr></w:style>"
+        )
+    )
+    found = texts(document)
+    assert [text[-1] for text in found] == ["甲"] * 9
+    assert {len(text) for text in found} == {1, 22}  # the label is cut at 40 signs
+
+
+def test_a_word_file_without_styles_and_lists_is_read():
+    document = numbered("", item(1))
+    for relation in list(document.part.rels):
+        if document.part.rels[relation].reltype in (RELATIONSHIP_TYPE.NUMBERING, RELATIONSHIP_TYPE.STYLES):
+            del document.part.rels[relation]
+    assert texts(document) == ["甲"]
+
+
+def test_automatic_numbers_lead_to_the_findings_of_typed_ones(client):
+    clauses = [
+        (0, "会员应当遵守下列规定。"),
+        (0, "有下列情形之一的，商家不承担任何责任："),
+        (1, "会员在店内受伤的；"),
+        (1, "商家设备故障造成会员损失的。"),
+        (0, "会员卡遗失可以补办。"),
+    ]
+    definitions = "".join(a_list(1, level(0, "chineseCounting", "第%1条"), level(1, "chineseCounting", "（%2）")))
+    automatic = send(client, "a.docx", saved(numbered(definitions, *(item(1, *own) for own in clauses))), kind="clause")
+    numbers = ["第一条 ", "第二条 ", "（一） ", "（二） ", "第三条 "]
+    typed = docx.Document()
+    for number, (_, text) in zip(numbers, clauses, strict=True):
+        typed.add_paragraph(number + text)
+    assert automatic.json()["segments"] == send(client, "b.docx", saved(typed), kind="clause").json()["segments"]
+    segments = automatic.json()["segments"]
+    assert [own["text"] for own in segments] == [numbers[at] + clauses[at][1] for at in (0, 2, 3, 4)]
+    assert [bool(own["findings"]) for own in segments] == [False, True, True, False]
+
+
+def test_headings_are_told_by_outline_levels_too():
+    document = docx.Document()
+    for style_id, base, outline in (("Part", "Normal", 2), ("Below", "Part", None), ("Plain", "Heading1", 9)):
+        own = "" if outline is None else f'<w:outlineLvl w:val="{outline}"/>'
+        document.styles.element.append(
+            parse_xml(
+                f'<w:style {nsdecls("w")} w:type="paragraph" w:styleId="{style_id}"><w:name w:val="{style_id}"/>'
+                f'<w:basedOn w:val="{base}"/><w:pPr>{own}</w:pPr></w:style>'
+            )
+        )
+    for style, outline in (
+        ("Part", None),
+        ("Below", None),
+        ("Plain", None),
+        ("Title", None),
+        ("Heading 1", None),
+        ("Heading 1", 9),
+        ("Normal", 0),
+        ("Normal", None),
+    ):
+        paragraph = document.add_paragraph(f"{style}{'' if outline is None else outline}", style)
+        if outline is not None:
+            paragraph._p.get_or_add_pPr().append(parse_xml(f'<w:outlineLvl {nsdecls("w")} w:val="{outline}"/>'))
+    blocks = parse_document("a.docx", saved(document), Limits()).blocks
+    assert [block.text for block in blocks if block.is_heading] == ["Part", "Below", "Title", "Heading 1", "Normal0"]
+
+
+def test_hidden_text_and_pictures_of_a_word_file_are_left_out():
+    document = docx.Document()
+    paragraph = document.add_paragraph("全国第")
+    paragraph.add_run("隐藏").font.hidden = True
+    paragraph.add_run("一").font.hidden = False
+    document.styles.add_style("藏字", WD_STYLE_TYPE.CHARACTER).font.hidden = True
+    document.styles.add_style("藏段", WD_STYLE_TYPE.PARAGRAPH).font.hidden = True
+    document.add_paragraph("可见").add_run("隐藏", "藏字")
+    behind = document.add_paragraph("隐藏", "藏段")
+    behind.add_run("显示").font.hidden = False
+    behind.add_run("抵消", "藏字")
+    shown_on_paper = document.add_paragraph().add_run("仅网页版式隐藏")
+    shown_on_paper.font.web_hidden = True
+    picture = document.add_paragraph("图").add_run()
+    picture.add_picture(io.BytesIO(scan_of("HIDDEN")))
+    picture.font.hidden = True
+    assert texts(document) == ["全国第一", "可见", "显示抵消", "仅网页版式隐藏", "图"]
+    nothing = docx.Document()
+    nothing.add_paragraph().add_run("隐藏").font.hidden = True
+    with pytest.raises(DocumentError, match="没有可筛查的文字"):
+        parse_document("a.docx", saved(nothing), Limits())
+
+
+def test_notes_headers_and_footers_are_segments_of_their_own(client):
+    document = docx.Document()
+    document.add_heading("其他", level=1)
+    document.add_paragraph("本合同一式两份，双方各执一份")
+    section = document.sections[0]
+    section.header.is_linked_to_previous = section.footer.is_linked_to_previous = False
+    section.header.paragraphs[0].text, section.footer.paragraphs[0].text = "健身会所合同", "内部资料"
+    for kind in ("footnote", "endnote"):
+        name, content = PackURI(f"/word/{kind}s.xml"), NOTES.format(kind=kind).encode()
+        part = Part(name, "application/xml", content, document.part.package)
+        document.part.relate_to(part, getattr(RELATIONSHIP_TYPE, f"{kind.upper()}S"))
+    for kind in ("clause", None):
+        body = send(client, "a.docx", saved(document), **({"kind": kind} if kind else {})).json()
+        assert [(own["text"], own["heading"]) for own in body["segments"]][-4:] == [
+            ("footnote注", "脚注"),
+            ("endnote注", "尾注"),
+            ("健身会所合同", "页眉"),
+            ("内部资料", "页脚"),
+        ]
+        assert {own["heading"] for own in body["segments"][:-4]} == {"其他"}
 
 
 def test_pictures_of_a_word_file_are_read_where_they_stand_and_once():
