@@ -46,6 +46,11 @@ _LEAD_END = (":", "：")
 _PUNCTUATION = re.compile(r"[。！？!?；;，,：:]")
 
 
+def begins_item(line: str) -> bool:
+    """Tell whether a line begins with the number or the sign of a clause or an item of a list."""
+    return any(pattern.match(line) for pattern in _LEVELS)
+
+
 @dataclass(frozen=True)
 class Segment:
     """Characters start:end of the text, read after the lead-ins they hang on, each (start, end), outermost first."""

@@ -2,11 +2,12 @@
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from lxml import etree
 
 from screening.textfile import EncodingError, decode
+from service.documents.lines import Line, joined, paragraphs, text_width, wrapped_share
 from service.documents.model import Block, Document, DocumentError, Limits, within
 
 HEADING = re.compile(r"#{1,6}\s+")
@@ -37,16 +38,38 @@ def decode_text(name: str, data: bytes) -> str:
         raise DocumentError(str(error), 415) from error
 
 
+def _raw_lines(name: str, data: bytes) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a file with their numbers, however it ends them: with CR, LF or both."""
+    yield from enumerate(io.StringIO(decode_text(name, data), newline=None), 1)
+
+
 def _lines(name: str, data: bytes) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a file with their numbers."""
-    for number, line in enumerate(io.StringIO(decode_text(name, data)), 1):
+    """Yield the lines of a file with their numbers, without outer blanks."""
+    for number, line in _raw_lines(name, data):
         yield number, line.strip()
 
 
+def _placed(number: int, raw: str, measure: Callable[[str], float]) -> Line:
+    left = measure(raw[: len(raw) - len(raw.lstrip())])
+    return Line(raw.strip(), left=left, right=left + measure(raw.strip()), base=number, em=1.0)
+
+
+def _text_blocks(name: str, data: bytes, limits: Limits) -> Iterator[Block]:
+    """Yield the lines, or the paragraphs where the lines are those of a page.
+
+    Programs wrap texts at so many characters, or at the width at which these are shown.
+    """
+    raw_lines = [(number, raw.rstrip()) for number, raw in _raw_lines(name, data) if raw.strip()]
+    measured = ([_placed(number, raw, measure) for number, raw in raw_lines] for measure in (text_width, len))
+    lines = max(measured, key=wrapped_share)
+    limits.check_time()
+    for run in paragraphs(lines) if wrapped_share(lines) else ([line] for line in lines):
+        yield Block(joined(run), paragraph=int(run[0].base))
+
+
 def parse_text(name: str, data: bytes, limits: Limits) -> Document:
-    """Read a text file, one block a line."""
-    blocks = (Block(line, paragraph=number) for number, line in _lines(name, data) if line)
-    return Document(name, within(blocks, limits))
+    """Read a text file, one block a line, or a paragraph where it is wrapped."""
+    return Document(name, within(_text_blocks(name, data, limits), limits))
 
 
 def _markdown_blocks(name: str, data: bytes) -> Iterator[Block]:

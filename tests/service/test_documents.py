@@ -103,6 +103,50 @@ def pdf_file(*texts, scan=None, share=1.0):
     return buffer.getvalue()
 
 
+def printed_pdf(*pages):
+    """A PDF of pages of lines, each (left, bottom, size, text), in a Chinese font that every reader has: the text alone.
+
+    Such a font's characters are as wide as it is large.
+    """
+    objects = [
+        "<</Type/Catalog/Pages 2 0 R>>",
+        f"<</Type/Pages/Count {len(pages)}/Kids[{' '.join(f'{5 + 2 * n} 0 R' for n in range(len(pages)))}]>>",
+        "<</Type/Font/Subtype/Type0/BaseFont/STSong-Light/Encoding/UniGB-UCS2-H/DescendantFonts[4 0 R]>>",
+        "<</Type/Font/Subtype/CIDFontType0/BaseFont/STSong-Light/DW 1000"
+        "/CIDSystemInfo<</Registry(Adobe)/Ordering(GB1)/Supplement 0>>>>",
+    ]
+    for number, lines in enumerate(pages):
+        shown = "\n".join(
+            f"BT /F {size} Tf {left} {bottom} Td <{text.encode('utf-16-be').hex()}> Tj ET"
+            for left, bottom, size, text in lines
+        )
+        objects += [
+            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F 3 0 R>>>>/Contents {6 + 2 * number} 0 R>>",
+            f"<</Length {len(shown)}>>stream\n{shown}\nendstream",
+        ]
+    body = "%PDF-1.4\n"
+    places = []
+    for number, own in enumerate(objects, 1):
+        places.append(len(body))
+        body += f"{number} 0 obj\n{own}\nendobj\n"
+    rows = "".join(f"{place:010} 00000 n \n" for place in places)
+    table = f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{rows}"
+    trailer = f"trailer<</Size {len(objects) + 1}/Root 1 0 R>>\nstartxref\n{len(body)}\n%%EOF"
+    return (body + table + trailer).encode()
+
+
+def printed(texts, width, indent=0, size=12, top=760, pitch=20):
+    """The lines of texts that are broken at a width in characters, as `printed_pdf` takes them."""
+    lines = []
+    for own in texts:
+        words = "　" * indent + own
+        for start in range(0, len(words), width):
+            line = words[start : start + width]
+            shift = len(line) - len(line.lstrip("　"))
+            lines.append((72 + size * shift, top - pitch * len(lines), size, line.strip()))
+    return lines
+
+
 def send(client, name, content, **fields):
     return client.post("/v1/documents", files={"file": (name, content)}, data=fields)
 
@@ -672,6 +716,95 @@ def test_a_pdf_is_read_by_its_text_layer(client):
     assert not body["by_recognition"]
 
 
+LONG_CLAUSES = [
+    "会员卡一经办理，无论何种原因会所均不予退款、转让或者延期，会员因自身身体状况、工作调动等原因无法继续使用的，已经支付的费用一律不予退还。",
+    "会员在会所内发生的一切人身伤害以及财产损失，无论原因为何，包括器械故障、地面湿滑、教练指导不当等情形，均由会员自行承担全部责任。",
+    "因本合同发生的一切争议，会员同意不向任何行政机关投诉举报，也不向法院提起诉讼，只能够通过会所的客户服务部门协商解决。",
+]
+MORE_LINES = [
+    "第二章　退款",
+    "第八条　有下列情形之一的，会所不承担任何责任：",
+    "1、会员违反本合同第七条约定的；",
+    "2、停电、停水。",
+    "营业时间　每日九点至二十一点",
+]
+
+
+@pytest.mark.parametrize(("width", "indent", "pitch"), [(36, 2, 20), (30, 0, 30), (25, 2, 18), (37, 0, 20)])
+def test_paragraphs_of_a_pdf_are_those_that_were_printed(width, indent, pitch):
+    texts = [*LONG_CLAUSES, *MORE_LINES, LONG_CLAUSES[0]]
+    document = parse_document("a.pdf", printed_pdf(printed(texts, width, indent, pitch=pitch)), Limits())
+    assert [block.text.replace(" ", "　") for block in document.blocks] == texts
+    assert {block.page for block in document.blocks} == {1}
+
+
+def test_a_pdf_is_judged_as_the_same_word_file(client):
+    by_format = [
+        send(client, name, content, kind="clause").json()
+        for name, content in (
+            ("a.pdf", printed_pdf(printed(LONG_CLAUSES, 36, 2))),
+            ("a.txt", "\n".join(text for *_, text in printed(LONG_CLAUSES, 36)).encode()),
+            ("b.txt", "\n".join(LONG_CLAUSES).encode()),
+        )
+    ]
+    for own in by_format[:2]:
+        assert labels_by_text(own) == labels_by_text(by_format[2])
+        assert own["summary"] == by_format[2]["summary"]
+    assert all(labels_by_text(by_format[0]).values())
+
+
+def test_headers_and_footers_of_a_pdf_are_read_once_and_parted_from_its_text():
+    lines = printed(LONG_CLAUSES * 2, 36, 2)
+    pages = [lines[:4], lines[4:8], lines[8:]]
+    edges = [
+        [(72, 800, 9, "合同编号甲"), (72, 40, 9, f"会所合同　第 {n} 页 共 3 页"), (290, 20, 9, f"- {n} -")]
+        for n in (1, 2, 3)
+    ]
+    document = parse_document("a.pdf", printed_pdf(*(a + b for a, b in zip(edges, pages, strict=True))), Limits())
+    assert [block.text for block in document.blocks[:-2]] == LONG_CLAUSES * 2
+    assert [block.page for block in document.blocks[:-2]] == [1, 1, 2, 2, 3, 3]  # where each begins
+    assert [block.text for block in document.blocks[-2:]] == ["合同编号甲", "会所合同　第 1 页 共 3 页"]
+
+
+def test_lines_of_a_pdf_that_are_no_paragraph_stay_apart():
+    slogans = [
+        "新款夏季凉感薄被一被双用机洗不变形亲肤透气更安心",
+        "买一送一限时三天全场包邮先到先得售完即止错过再等一年",
+    ]
+    verses = ["床前明月光，", "疑是地上霜。", "举头望明月，", "低头思故乡。"]
+    row = [(72, 500, 12, "年卡"), (250, 500, 12, "三千元"), (430, 500, 12, "不退不换过期作废")]
+    page = [*printed([*slogans, *verses], 36), *row, (72, 480, 12, "次卡"), (250, 480, 12, "三百元")]
+    document = parse_document("a.pdf", printed_pdf(page), Limits())
+    assert [block.text for block in document.blocks] == [
+        *slogans,
+        *verses,
+        "年卡 三千元 不退不换过期作废",
+        "次卡 三百元",
+    ]
+
+
+@pytest.mark.parametrize("width", [25, 36])
+@pytest.mark.parametrize("blank", ["", "\n"])
+def test_a_wrapped_text_file_is_read_in_paragraphs(width, blank):
+    texts = [*LONG_CLAUSES, *MORE_LINES, LONG_CLAUSES[0]]
+    wrapped = f"\n{blank}".join("\n".join(line for *_, line in printed([own], width)) for own in texts)
+    blocks = parse_document("a.txt", wrapped.encode(), Limits()).blocks
+    assert [block.text for block in blocks] == texts
+    assert [wrapped.split("\n")[block.paragraph - 1][:6] for block in blocks] == [own[:6] for own in texts]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [f"新款纯棉女士夏季短袖打底衫宽松显瘦百搭韩版上衣女装{n:04}" for n in range(20)],
+        ["床前明月光，", "疑是地上霜。", "举头望明月，", "低头思故乡。"],
+        [*LONG_CLAUSES, *MORE_LINES],
+    ],
+)
+def test_lines_of_a_text_file_that_is_not_wrapped_stay_apart(lines):
+    assert [block.text for block in parse_document("a.txt", "\n".join(lines).encode(), Limits()).blocks] == lines
+
+
 def scan_of(*lines):
     """A page of 595 times 842 points, as a scanner makes it, with large lines from its top."""
     image = Image.new("RGB", (1190, 1684), "white")
@@ -684,20 +817,20 @@ def scan_of(*lines):
 
 def test_a_scan_is_read_below_a_little_text_once():
     scan = scan_of("NO REFUND", "Scanned by CamScanner")
-    document = parse_document("a.pdf", pdf_file("Page 1", "CamScanner", scan=scan), Limits())
-    assert [own.text.replace(" ", "") for own in document.blocks] == ["NOREFUND", "Page1"]
+    document = parse_document("a.pdf", pdf_file("Price 1", "CamScanner", scan=scan), Limits())
+    assert [own.text.replace(" ", "") for own in document.blocks] == ["NOREFUND", "Price1"]
     assert document.by_recognition and {own.page for own in document.blocks} == {1}
 
 
 def test_the_text_layer_is_kept_where_nothing_is_recognised(monkeypatch):
     monkeypatch.setattr("service.documents.pdf.recognise", lambda *_: [])
-    document = parse_document("a.pdf", pdf_file("Page 1", scan=scan_of()), Limits())
-    assert (document.text, document.by_recognition) == ("Page 1", False)
+    document = parse_document("a.pdf", pdf_file("Price 1", scan=scan_of()), Limits())
+    assert (document.text, document.by_recognition) == ("Price 1", False)
 
 
 @pytest.mark.parametrize(
     ("texts", "share"),
-    [(["Page 1"], 0.2), (["No refund in any case, and", "no transfer to anybody else"], 1.0)],
+    [(["Price 1"], 0.2), (["No refund in any case, and", "no transfer to anybody else"], 1.0)],
     ids=["small picture", "text over a picture"],
 )
 def test_a_page_of_text_with_a_picture_is_read_by_its_text_layer(texts, share):
