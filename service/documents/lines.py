@@ -250,7 +250,7 @@ def _is_margin(places: Counter[tuple[str, int]], least: float, line: Line) -> bo
 
 
 def wrapped_share(lines: Sequence[Line]) -> float:
-    """Return what share of the lines that break off in mid-sentence are full; 0 unless they are clearly those of a page.
+    """Return what share of the lines that break off in mid-sentence are full; 0 unless they clearly are a page's.
 
     What follows a full line then mostly ends a sentence, sooner or later; titles that are cut at a length have no ends.
     """

@@ -35,6 +35,8 @@ SIGNS: dict[str, tuple[bytes, ...]] = {
     ".jpg": (b"\xff\xd8\xff",),
     ".jpeg": (b"\xff\xd8\xff",),
 }
+# Formats of old programs, and what these can save instead.
+OLD_FORMATS = {".doc": "docx", ".wps": "docx", ".rtf": "docx", ".xls": "xlsx", ".et": "xlsx"}
 # An old Office file, or a new one under a password.
 OLE = b"\xd0\xcf\x11\xe0"
 PDF_SIGN_WITHIN = 1024
@@ -52,6 +54,8 @@ def safe_name(name: str) -> str:
 def suffix_of(name: str) -> str:
     """Return the suffix, in lower case, of a document that can be read; raises DocumentError for others."""
     suffix = PurePosixPath(safe_name(name)).suffix.lower()
+    if suffix in OLD_FORMATS:
+        raise DocumentError(f"不支持旧版格式 {suffix}，请另存为 {OLD_FORMATS[suffix]} 后重新提交", 415)
     if suffix not in PARSERS:
         known = "、".join(sorted(own[1:] for own in PARSERS))
         raise DocumentError(f"不支持的文件格式 {suffix or '（无扩展名）'}，支持 {known}", 415)

@@ -1,8 +1,10 @@
 """Reads text, Markdown and HTML files."""
 
+import html
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from lxml import etree
 
@@ -11,14 +13,24 @@ from service.documents.lines import Line, joined, paragraphs, text_width, wrappe
 from service.documents.model import Block, Document, DocumentError, Limits, within
 
 HEADING = re.compile(r"#{1,6}\s+")
-MARKUP = re.compile(r"^[>*+-]\s+|\*\*|__|`")
+MARKUP = re.compile(r"^(?:>\s*|[*+-]\s+)+|\*\*|__|`|(?<=[^\s#])\s+#+$|</?[A-Za-z][A-Za-z0-9-]*(?:\s[^<>]*)?/?>")
+EMPHASIS = re.compile(r"(?<![\dA-Za-z*])\*(?=[^\s*])([^*]+)(?<=\S)\*(?![\dA-Za-z*])")
+# Of links and pictures their words are read. What stands in brackets after others is an address if it may be one.
+LINK = re.compile(r"!?\[([^\[\]]*)\]\([!-'*-~]*(?:\s+\"[^\"]*\")?\)")
+RULE = re.compile(r"-{3,}|\*{3,}|_{3,}|=+")
+FENCES = ("```", "~~~")
+FRONT_MATTER_ENDS = ("---", "...")
+FRONT_MATTER_TEXT = re.compile(r"(?:title|description)\s*:\s*(.+)", re.IGNORECASE)
 BLOCK_TAGS = {
     "p", "div", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "section", "article", "header", "footer", "table",
-    "ul", "ol", "dl", "dt", "dd", "blockquote", "pre", "br", "hr", "form", "option", "body", "figcaption",
+    "ul", "ol", "dl", "dt", "dd", "blockquote", "pre", "br", "hr", "form", "option", "body", "figcaption", "figure",
+    "nav", "main", "aside", "dialog", "address", "fieldset", "legend", "details", "summary", "button", "caption",
+    "hgroup", "menu", "search", "center", "select", "optgroup", "textarea", "thead", "tbody", "tfoot",
 }  # fmt: skip
 CELLS = {"td", "th"}
 HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 HIDDEN_TAGS = {"script", "style", "noscript", "template", "svg", "head"}
+HIDDEN_STYLE = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
 # A shorter description of a picture names an icon or a button.
 MIN_ALT = 4
 MAX_DEPTH = 400
@@ -72,12 +84,46 @@ def parse_text(name: str, data: bytes, limits: Limits) -> Document:
     return Document(name, within(_text_blocks(name, data, limits), limits))
 
 
+def _is_rule(line: str) -> bool:
+    """Tell whether a line of Markdown is drawn: a rule, that below a heading or in a table, a fence around code."""
+    signs = set(line) - {" "}
+    is_line = RULE.fullmatch(line.replace(" ", "")) is not None
+    return is_line or line.startswith(FENCES) or ({"|", "-"} <= signs <= set("|:-"))
+
+
+def _markdown_text(line: str) -> str:
+    """Return the words of a line of Markdown."""
+    if line.startswith("|") and line.endswith("|"):
+        line = "　".join(filter(None, (cell.strip() for cell in line.split("|"))))
+    return html.unescape(MARKUP.sub("", EMPHASIS.sub(r"\1", LINK.sub(r"\1", line)))).strip()
+
+
+def _front_matter(lines: Sequence[tuple[int, str]]) -> int:
+    """Return how many lines tell of a Markdown file what programs read."""
+    if not lines or lines[0][1] != FRONT_MATTER_ENDS[0]:
+        return 0
+    return next((place + 1 for place, (_, line) in enumerate(lines) if place and line in FRONT_MATTER_ENDS), 0)
+
+
 def _markdown_blocks(name: str, data: bytes) -> Iterator[Block]:
-    for number, line in _lines(name, data):
+    lines = list(_lines(name, data))
+    start = _front_matter(lines)
+    for number, line in lines[:start]:
+        if match := FRONT_MATTER_TEXT.fullmatch(line):
+            yield Block(match[1].strip("\"' "), line.lower().startswith("title"), paragraph=number)
+    held: Block | None = None
+    for number, line in lines[start:]:
+        if _is_rule(line):
+            if held and held.paragraph == number - 1 and set(line) in ({"="}, {"-"}):
+                held = replace(held, is_heading=True)
+            continue
+        if held:
+            yield held
         heading = HEADING.match(line)
-        text = MARKUP.sub("", line[heading.end() :] if heading else line).strip()
-        if text:
-            yield Block(text, bool(heading), paragraph=number)
+        text = _markdown_text(line[heading.end() :] if heading else line)
+        held = Block(text, bool(heading), paragraph=number) if text else None
+    if held:
+        yield held
 
 
 def parse_markdown(name: str, data: bytes, limits: Limits) -> Document:
@@ -167,9 +213,12 @@ class _Collector:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise DocumentError("网页嵌套过深，拒绝处理")
-        if tag in HIDDEN_TAGS or "hidden" in attributes:
-            self._hidden_from = min(self._hidden_from, self._depth)
         is_visible = self._depth < self._hidden_from
+        if tag in HIDDEN_TAGS or "hidden" in attributes or HIDDEN_STYLE.search(attributes.get("style", "")):
+            if tag in BLOCK_TAGS and is_visible:
+                self._flush()
+            self._hidden_from = min(self._hidden_from, self._depth)
+            is_visible = False
         if tag in BLOCK_TAGS and is_visible:
             self._flush()
         elif tag in CELLS and is_visible:

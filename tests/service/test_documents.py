@@ -805,6 +805,73 @@ def test_lines_of_a_text_file_that_is_not_wrapped_stay_apart(lines):
     assert [block.text for block in parse_document("a.txt", "\n".join(lines).encode(), Limits()).blocks] == lines
 
 
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+@pytest.mark.parametrize("name", ["a.txt", "a.md"])
+def test_lines_end_as_any_system_ends_them(name, end):
+    blocks = parse_document(name, end.join(CLAUSES).encode(), Limits()).blocks
+    assert [(block.text, block.paragraph) for block in blocks] == list(zip(CLAUSES, range(1, 5), strict=True))
+
+
+def test_parts_of_a_page_stay_apart_and_what_it_hides_is_left_out():
+    page = """<main>毛巾九块九包邮</main><nav>首页</nav><aside>全国第一</aside><dialog>提示</dialog><address>北京</address>
+    <fieldset><legend>售后</legend>概不退换</fieldset><details><summary>说明</summary>一经拆封不退</details>
+    <button>加入购物车</button><button>立即购买</button><table><caption>价目</caption><tr><td>甲<td>乙</table>
+    前<div style="color:red; DISPLAY : none">隐藏<p>内</p></div>后<p hidden>藏</p><span style="visibility:hidden">藏</span>
+    <p style="display:block">显示</p>"""
+    assert parse_document("a.html", page.encode(), Limits()).text.split("\n") == [
+        *("毛巾九块九包邮", "首页", "全国第一", "提示", "北京", "售后", "概不退换", "说明", "一经拆封不退"),
+        *("加入购物车", "立即购买", "价目", "甲　乙", "前", "后", "显示"),
+    ]
+
+
+MARKDOWN = """---
+title: "会员须知"
+layout: page
+---
+# 协议 #
+> - **一经售出**，*概不退换*。
+
+1. 见[条款](http://a.b/c_d "标题")，[注](不退款)，![全国第一](x.png)
+| 项目 | 内容 |
+|:---|---:|
+| 开瓶费 | 100元 |
+```text
+3*4*5 <b>国家级</b>&amp;<http://a.b>
+```
+二级标题
+---
+末段
+
+* * *
+### 三级"""
+
+
+def test_markdown_is_read_without_its_signs():
+    blocks = parse_document("a.md", MARKDOWN.encode(), Limits()).blocks
+    assert [(block.text, block.is_heading, block.paragraph) for block in blocks] == [
+        ("会员须知", True, 2),
+        ("协议", True, 5),
+        ("一经售出，概不退换。", False, 6),
+        ("1. 见条款，[注](不退款)，全国第一", False, 8),
+        ("项目　内容", False, 9),
+        ("开瓶费　100元", False, 11),
+        ("3*4*5 国家级&<http://a.b>", False, 13),
+        ("二级标题", True, 15),
+        ("末段", False, 17),
+        ("三级", True, 20),
+    ]
+    assert parse_document("b.md", "---\n# 协议\n正文".encode(), Limits()).text == "协议\n正文"
+
+
+@pytest.mark.parametrize(
+    ("name", "new"), [("合同.doc", "docx"), ("价格.XLS", "xlsx"), ("a.wps", "docx"), ("a.et", "xlsx")]
+)
+def test_old_formats_are_told_what_to_save_instead(client, name, new):
+    answer = send(client, name, b"\xd0\xcf\x11\xe0")
+    assert answer.status_code == 415
+    assert f"请另存为 {new}" in answer.text
+
+
 def scan_of(*lines):
     """A page of 595 times 842 points, as a scanner makes it, with large lines from its top."""
     image = Image.new("RGB", (1190, 1684), "white")
