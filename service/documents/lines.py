@@ -40,7 +40,7 @@ _SENTENCE_END = re.compile("[。！？!?；;：:….][”’」』）)】》]*$"
 _CLOSING = "，。、；：！？”’」』）】》〉,.;:!?)]}%％"
 _WORD = re.compile(r"[!-~]+|[^!-~]")
 # Between these stood a blank at the end of the line; signs of markup and the halves of a number have none.
-_WORD_END = re.compile(r"[A-Za-z\dÀ-ɏ,.;:!?)%'\"]$")
+_WORD_END = re.compile(r"[A-Za-z\dÀ-ɏ,.;:!?)%'\"]")
 _WORD_START = re.compile(r"[A-Za-z\dÀ-ɏ($'\"]")
 # What looks like a number of a clause may be words of a sentence that goes on: "本合同\n第三条约定的", "总价的\n1.5倍".
 _WITHIN_SENTENCE = re.compile(
@@ -198,12 +198,14 @@ def paragraphs(lines: Sequence[Line]) -> Iterator[list[Line]]:
 
 def joined(lines: Iterable[Line]) -> str:
     """Return the text of a paragraph: Latin words at the end of a line are parted from those on the next."""
-    text = ""
+    parts: list[str] = []
+    last = ""
     for line in lines:
-        if _WORD_END.search(text) and _WORD_START.match(line.text) and not (text[-1:] + line.text[:1]).isdigit():
-            text += " "
-        text += line.text
-    return text
+        if _WORD_END.match(last) and _WORD_START.match(line.text) and not (last + line.text[:1]).isdigit():
+            parts.append(" ")
+        parts.append(line.text)
+        last = line.text[-1:]
+    return "".join(parts)
 
 
 def _key(line: Line) -> str:
