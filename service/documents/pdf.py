@@ -26,6 +26,8 @@ LITTLE_TEXT = 30
 SCAN_SHARE = 0.25
 # Of a font's height to the width of its full-width characters, where a line has none.
 LINE_HEIGHT = 1.2
+# Where headers and footers stand.
+MARGIN = "页眉页脚"
 # What PDFium gives for a place without a character, and for the hyphen of a broken word.
 NO_CHARACTERS = "\0\x02\ufffe"
 
@@ -154,7 +156,7 @@ def _blocks(lines: Sequence[Line]) -> Iterator[Block]:
     for run in paragraphs(body):
         yield Block(joined(run), page=run[0].page)
     for line in margins:
-        yield Block(line.text, page=line.page)
+        yield Block(line.text, page=line.page, region=MARGIN)
 
 
 def parse_pdf(name: str, data: bytes, limits: Limits) -> Document:

@@ -63,9 +63,8 @@ def parts(document: Document) -> list[Part]:
 
 def inputs(document: Document, kind: Kind | None, category: str) -> list[TextInput]:
     """Return what the screener reads of a document, part by part."""
-    found = parts(document)
-    of_document = len(found) > 1 and not document.is_list
-    return [TextInput(part.text, kind, category, by_segment=True, of_document=of_document) for part in found]
+    is_long = not document.is_list and len(document.text) > PART_CHARS
+    return [TextInput(part.text, kind, category, by_segment=True, of_document=is_long) for part in parts(document)]
 
 
 def passes(items: Sequence[TextInput]) -> Iterator[list[TextInput]]:

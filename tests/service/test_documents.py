@@ -1132,6 +1132,18 @@ def test_the_short_end_of_a_long_document_is_judged_as_the_rest(client):
     assert len({own["threshold"] for own in found}) == 1
 
 
+def test_a_footer_makes_no_short_document_a_long_one(client):
+    document = docx.Document()
+    document.add_paragraph(CLAUSES[3])
+    document.sections[0].footer.paragraphs[0].text = "健身会所会员服务合同"
+    buffer = io.BytesIO()
+    document.save(buffer)
+    body = send(client, "合同.docx", buffer.getvalue(), kind="clause").json()
+    alone = send(client, "合同.txt", CLAUSES[3].encode(), kind="clause").json()
+    thresholds = [{f["threshold"] for own in answer["segments"] for f in own["findings"]} for answer in (body, alone)]
+    assert thresholds[0] == thresholds[1] != set()
+
+
 def test_columns_of_a_word_report_share_the_width_of_the_text(client):
     body = send(client, "合同.docx", word_file(CLAUSES), kind="clause").json()
     document = docx.Document(io.BytesIO(client.get(f"/v1/documents/{body['id']}/report.docx").content))
