@@ -5,7 +5,7 @@ The documents of an archive come unread: reading one may take as long as a pictu
 
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -25,15 +25,18 @@ from service.documents.columns import (
     TEXT_COLUMNS,
     Rows,
     header_of,
+    is_blank,
+    kind_of_row,
     places,
     split_header,
     text_places,
+    written,
 )
 from service.documents.model import DocumentError, Limits
 from service.documents.office import open_sheets
 from service.documents.parse import parse_document, safe_name, suffix_of
 from service.documents.table import csv_rows
-from service.schemas.common import MAX_ID, Printable, echo
+from service.schemas.common import MAX_CATEGORY, MAX_ID, Printable, echo
 
 PARQUET_ROWS = 1000
 # A text of the greatest length, each character escaped as a pair.
@@ -53,18 +56,6 @@ STRAY_COMMA = "列数多于表头，单元格中的逗号须加引号"
 STRAY_CELL = "单元格多于表头的列数，请为多出的列写明列名，或删去多出的单元格"
 
 
-KINDS = {
-    "广告": "ad",
-    "合同条款": "clause",
-    "条款": "clause",
-    "商品信息": "product",
-    "商品": "product",
-    "合同": "clause",
-    "auto": None,
-    "": None,
-}
-
-
 class _Fields(BaseModel):
     """The columns that are read; others are ignored. A table may have a text in several."""
 
@@ -73,7 +64,7 @@ class _Fields(BaseModel):
     id: Annotated[str, Field(max_length=MAX_ID), Printable]
     text: list[Annotated[str, Printable]]
     kind: Kind | None = None
-    category: Annotated[str, Field(max_length=100), Printable] = ""
+    category: Annotated[str, Field(max_length=MAX_CATEGORY), Printable] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +129,8 @@ def document_text(name: str, data: bytes, limits: Limits) -> str:
     return parse_document(name, data, limits).text
 
 
-def _why(error: ValidationError) -> str:
+def _why(error: ValidationError, names: Mapping[tuple[str | int, ...], str]) -> str:
+    """Say what is wrong with the fields of a row, by the names of their columns."""
     messages = {
         "string_too_long": "过长",
         "literal_error": "取值无效，可选 ad、clause、product",
@@ -146,14 +138,12 @@ def _why(error: ValidationError) -> str:
         "string_unicode": "含有控制字符或不完整的字符",
     }
     faults = (
-        NO_TEXT if fault["type"] == "missing" else f"{fault['loc'][0]} {messages.get(fault['type'], '格式不对')}"
+        NO_TEXT
+        if fault["type"] == "missing"
+        else f"{names.get(fault['loc'][:2], fault['loc'][0])} {messages.get(fault['type'], '格式不对')}"
         for fault in error.errors()
     )
     return "；".join(faults)
-
-
-def _is_blank(value: object) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _place(row: int, sheet: str) -> str:
@@ -166,21 +156,22 @@ def _record(
     """Check a row; of several sheets each row is named with its own, as all of them count from 1."""
     place = _place(row, sheet)
     name = f"{sheet}-{row}" if sheet else str(row)
-    columns = places(header)
-    given = {field: values[own] for field, own in columns.items() if own < len(values) and not _is_blank(values[own])}
+    columns = {field: own[0] for field, own in places(header).items()}
+    filled = [own for own, value in enumerate(values) if not is_blank(value)]
+    given = {field: written(values[own]) for field, own in columns.items() if own in filled}
+    names: dict[tuple[str | int, ...], str] = {(field,): header[own] for field, own in columns.items()}
     if text_columns := text_places(header):
-        given["text"] = [values[own] for own in text_columns if own < len(values) and values[own] is not None]
+        own_texts = [own for own in text_columns if own in filled]
+        given["text"] = [written(values[own]) for own in own_texts]
+        names |= {("text", number): header[own] for number, own in enumerate(own_texts)}
     if sheet and "id" in given and header[columns["id"]] == SERIAL_NUMBER:
         given["id"] = f"{sheet}-{given['id']}"
     given.setdefault("id", name)
-    if isinstance(kind := given.get("kind"), str):
-        # Other systems have columns of these Chinese names that say something else.
-        unknown = kind if header[columns["kind"]] == "kind" else None
-        given["kind"] = KINDS.get(kind.strip(), unknown)
+    given["kind"] = kind_of_row(header, values)
     try:
         checked = _Fields.model_validate(given)
     except ValidationError as error:
-        return Failure(echo(given["id"]), row, f"{place}：{_why(error)}")
+        return Failure(echo(given["id"]), row, f"{place}：{_why(error, names)}")
     text = "\n".join(own for own in checked.text if own.strip())
     if not text:
         return Failure(checked.id, row, f"{place}：文本不能为空")
@@ -216,7 +207,7 @@ def _table_rows(rows: Rows, limits: Limits, stray: str, sheet: str = "") -> Iter
         raise DocumentError(f"工作表“{sheet}”：{NO_TEXT_COLUMN}" if sheet else NO_TEXT_COLUMN)
     for row, cells in below:
         record = _record(row, header, cells, limits, sheet)
-        if all(map(_is_blank, cells[len(header) :])):
+        if all(map(is_blank, cells[len(header) :])):
             yield record
         else:
             yield Failure(echo(record.id), row, f"{_place(row, sheet)}：{stray}")
@@ -238,7 +229,7 @@ def _parquet_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
         header = header_of(names)
         if not text_places(header):
             raise DocumentError(NO_TEXT_COLUMN)
-        wanted = [names[place] for place in (*places(header).values(), *text_places(header))]
+        wanted = [names[place] for place in (*chain.from_iterable(places(header).values()), *text_places(header))]
         file = parquet.ParquetFile(pa.BufferReader(data), read_dictionary=folded)
         row = 0
         for batch in file.iter_batches(PARQUET_ROWS, columns=wanted):

@@ -1,11 +1,15 @@
-"""How the columns of a table may be named, in English and in Chinese, and which of its first rows names them."""
+"""How the columns of a table may be named, which of its first rows names them, and what its cells say."""
 
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time
 from functools import lru_cache
 from itertools import chain, islice
+from types import MappingProxyType
 from typing import Any
+
+from screening.taxonomy import Kind
 
 # The first are those that messages name.
 TEXT_COLUMNS = (
@@ -27,6 +31,25 @@ COLUMNS = {
     "kind": ("kind", "文本类型", "来源", "类型"),
     "category": ("category", "类别", "品类", "商品类别", "商品品类", "产品类别"),
 }
+# What a column of kinds may say; "auto" says as much as an empty cell.
+KIND_VALUES: MappingProxyType[str, Kind | None] = MappingProxyType(
+    {
+        "ad": "ad",
+        "clause": "clause",
+        "product": "product",
+        "auto": None,
+        "广告": "ad",
+        "合同条款": "clause",
+        "条款": "clause",
+        "合同": "clause",
+        "商品信息": "product",
+        "商品": "product",
+    }
+)
+# What Excel shows in place of a value that it cannot compute.
+ERRORS = frozenset(
+    ("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A", "#GETTING_DATA", "#SPILL!", "#CALC!")
+)
 # How many rows are looked at that are not blank: above the names stand a title, who filled it in, and how to.
 HEADER_WITHIN = 10
 MAX_NAME = 30
@@ -54,13 +77,47 @@ def text_places(header: tuple[str, ...]) -> tuple[int, ...]:
 
 
 @lru_cache
-def places(header: tuple[str, ...]) -> dict[str, int]:
-    """Return which column holds each other field, as far as the header names them."""
-    return {
-        field: header.index(own)
-        for field, known in COLUMNS.items()
-        if (own := next((name for name in known if name in header), None)) is not None
-    }
+def places(header: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """Return which columns hold each other field, the preferred one first, as far as the header names them."""
+    found = {field: tuple(header.index(name) for name in known if name in header) for field, known in COLUMNS.items()}
+    return {field: own for field, own in found.items() if own}
+
+
+def is_blank(cell: object) -> bool:
+    """Tell whether a cell says nothing, as an error of Excel's does not."""
+    return cell is None or (isinstance(cell, str) and (not (text := cell.strip()) or text in ERRORS))
+
+
+def written(cell: Any) -> Any:  # noqa: ANN401 - whatever a table holds
+    """Return a date, a time or a truth value as text, of midnight the date alone; other cells as they are."""
+    match cell:
+        case bool():
+            return str(cell).upper()
+        case datetime() if cell.time() == time():
+            return cell.date().isoformat()
+        case datetime():
+            return cell.isoformat(" ", "seconds")
+        case time():
+            return cell.isoformat("seconds")
+        case date():
+            return cell.isoformat()
+    return cell
+
+
+def kind_of_row(header: tuple[str, ...], row: Sequence[Any]) -> Any:  # noqa: ANN401 - as it stands where it is bad
+    """Return the kind that a row names, None where it names none; what a column `kind` holds that is none, as it is.
+
+    Other systems have columns of the Chinese names that say something else.
+    """
+    for place in places(header).get("kind", ()):
+        if place >= len(row) or is_blank(cell := row[place]):
+            continue
+        name = unicodedata.normalize("NFKC", str(cell)).strip().lower()
+        if kind := KIND_VALUES.get(name):
+            return kind
+        if header[place] == "kind" and name not in KIND_VALUES:
+            return written(cell)
+    return None
 
 
 def _is_wide(row: Sequence[Any]) -> bool:

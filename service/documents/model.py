@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from screening.errors import MingjianError
 from screening.screener import MAX_CHARS
+from screening.taxonomy import Kind
 from service.schemas.common import UNPRINTABLE
 
 
@@ -46,7 +47,8 @@ class Block:
     """A paragraph, heading, cell or line, in the order of the document; pages and paragraphs count from 1.
 
     `sheet` names the sheet of a workbook of which several are read; `paragraph` is then the row in it. `region` names
-    what a block outside the body of a document stands in, as a footnote or a header.
+    what a block outside the body of a document stands in, as a footnote or a header. `kind` and `category` are those
+    that a row of a table names itself.
     """
 
     text: str
@@ -55,6 +57,8 @@ class Block:
     paragraph: int | None = None
     sheet: str = ""
     region: str = ""
+    kind: Kind | None = None
+    category: str = ""
 
 
 def within(blocks: Iterable[Block], limits: Limits) -> tuple[Block, ...]:

@@ -62,9 +62,13 @@ def parts(document: Document) -> list[Part]:
 
 
 def inputs(document: Document, kind: Kind | None, category: str) -> list[TextInput]:
-    """Return what the screener reads of a document, part by part."""
+    """Return what the screener reads of a document, part by part; rows of a table may name kind and category."""
     is_long = not document.is_list and len(document.text) > PART_CHARS
-    return [TextInput(part.text, kind, category, by_segment=True, of_document=is_long) for part in parts(document)]
+    own = ((part.text, part.blocks[0]) for part in parts(document))
+    return [
+        TextInput(text, row.kind or kind, row.category or category, by_segment=True, of_document=is_long)
+        for text, row in own
+    ]
 
 
 def passes(items: Sequence[TextInput]) -> Iterator[list[TextInput]]:

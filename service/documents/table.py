@@ -6,12 +6,15 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from typing import Any
 
 from screening.licences import find_licences
-from service.documents.columns import Rows, places, split_header, text_places
+from screening.taxonomy import KINDS, Kind
+from service.documents.columns import Rows, is_blank, kind_of_row, places, split_header, text_places, written
 from service.documents.model import Block, Document, DocumentError, Limits, within
 from service.documents.office import open_sheets
 from service.documents.plain import decode_text
+from service.schemas.common import MAX_CATEGORY, UNPRINTABLE
 
 # Numbers, prices, dates, times; addresses of pages and of mail. Each is matched against what stands between blanks.
 NO_TEXT = re.compile(
@@ -56,7 +59,7 @@ def _is_code(token: str) -> bool:
 
 def _is_text(cell: object) -> bool:
     """Tell whether a cell says something, and is not a number, a date, an address or a code alone."""
-    if not isinstance(cell, str):
+    if not isinstance(cell, str) or is_blank(cell):
         return False
     text = unicodedata.normalize("NFKC", cell).strip()
     if all(NO_TEXT.fullmatch(token) or _is_code(token) for token in text.split()):
@@ -66,19 +69,34 @@ def _is_text(cell: object) -> bool:
     return not any(own.start == 0 and own.end == len(text) for own in find_licences(text))
 
 
+def _kind(header: tuple[str, ...], row: Sequence[Any]) -> Kind | None:
+    """Return the kind that a row names, None where it is none: a document has no errors of single rows."""
+    named = kind_of_row(header, row)
+    return next((kind for kind in KINDS if kind == named), None)
+
+
+def _category(header: tuple[str, ...], row: Sequence[Any]) -> str:
+    """Return the category that a row names, as much of it as is kept."""
+    place = places(header).get("category", (len(row),))[0]
+    if place >= len(row) or is_blank(row[place]):
+        return ""
+    return UNPRINTABLE.sub("", str(written(row[place]))).strip()[:MAX_CATEGORY]
+
+
 def _blocks(rows: Rows, sheet: str = "") -> Iterator[Block]:
     """Yield the texts of the text columns; of a table that names none, all texts of each row but known fields."""
     header, below = split_header(rows)
     columns = text_places(header)
-    fields = places(header).values()
+    fields = set(chain.from_iterable(places(header).values()))
     for number, row in below:
         if columns:
             cells = [row[place] for place in columns if place < len(row)]
         else:
             cells = [cell for place, cell in enumerate(row) if place not in fields and _is_text(cell)]
-        texts = ("" if cell is None else str(cell).strip() for cell in cells)
-        if text := ("\n" if columns else "　").join(filter(None, texts)):
-            yield Block(text, paragraph=number, sheet=sheet)
+        texts = (str(written(cell)).strip() for cell in cells if not is_blank(cell))
+        if text := ("\n" if columns else "　").join(texts):
+            kind, category = _kind(header, row), _category(header, row)
+            yield Block(text, paragraph=number, sheet=sheet, kind=kind, category=category)
 
 
 def parse_xlsx(name: str, data: bytes, limits: Limits) -> Document:

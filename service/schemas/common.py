@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 # Control characters, halves of surrogate pairs, U+FFFE and U+FFFF, which databases, JSON or XML refuse.
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 MAX_ID = 200
+MAX_CATEGORY = 100
 # The time of the offices that use the service.
 BEIJING = timezone(timedelta(hours=8))
 

@@ -1291,3 +1291,10 @@ def test_pictures_of_odd_sizes_have_a_clear_answer(client, size):
     Image.new("RGB", size, "white").save(buffer, "PNG")
     answer = send(client, "条.png", buffer.getvalue())
     assert answer.status_code == 422, answer.text
+
+
+def test_a_row_is_judged_by_its_own_kind_and_category(client):
+    rows = "文案,类型,品类\n治疗感冒发热，三天见效,广告,药品\n治疗感冒发热，三天见效,,\n"
+    medicine, food = send(client, "文案.csv", rows.encode(), kind="ad", category="普通食品").json()["segments"]
+    assert "ad_medical_claim" not in [own["label"] for own in medicine["findings"]]
+    assert "ad_medical_claim" in [own["label"] for own in food["findings"]]

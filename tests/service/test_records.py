@@ -2,6 +2,7 @@
 
 import datetime
 import io
+import json
 
 import pyarrow as pa
 import pytest
@@ -10,6 +11,7 @@ from pyarrow import parquet
 from service.documents.archive import RATIO_FROM_BYTES
 from service.documents.model import DocumentError, Limits
 from service.documents.parse import parse_document
+from service.documents.screen import inputs
 from service.records import Enclosed, Failure, read_records, read_upload
 from tests.service.conftest import BAD, GOOD
 from tests.service.test_documents import encrypted, workbook, zip_of
@@ -245,3 +247,99 @@ def test_only_a_text_file_has_commas_too_many():
         stray, blank = read_upload(name, content, Limits())
         assert (stray.id, stray.error[: len("第 2 行：") + len(words)]) == ("1", f"第 2 行：{words}")
         assert blank.error == "第 3 行：文本不能为空"
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "kind"),
+    [
+        (["文案", "来源"], [GOOD, "ad"], "ad"),
+        (["文案", "类型"], [GOOD, "Product"], "product"),
+        (["文案", "来源", "类型"], [GOOD, "淘宝网", "条款"], "clause"),
+        (["文案", "类型", "来源"], [GOOD, "商品", "广告"], "ad"),
+        (["文案", "kind", "类型"], [GOOD, "auto", "条款"], "clause"),
+        (["文案", "kind"], [GOOD, " AD "], "ad"),
+        (["文案", "文本类型"], [GOOD, "ＡＤ"], "ad"),
+        (["文案", "来源"], [GOOD, "淘宝网"], None),
+        (["文案", "来源"], [GOOD, "#N/A"], None),
+    ],
+)
+def test_the_kind_of_a_row_is_found_among_its_columns(header, row, kind):
+    buffer = io.BytesIO()
+    parquet.write_table(pa.table({name: [cell] for name, cell in zip(header, row, strict=True)}), buffer)
+    line = json.dumps(dict(zip(header, row, strict=True)), ensure_ascii=False).encode()
+    for name, content in (*both([header, row]), ("a.parquet", buffer.getvalue()), ("a.jsonl", line)):
+        (record,) = read_upload(name, content, Limits())
+        assert record.item.kind == kind, name
+    for name, content in both([header, row]):
+        (block,) = parse_document(name, content, Limits()).blocks
+        assert block.kind == kind, name
+
+
+def test_a_kind_that_is_none_fails_a_row_of_a_job_and_is_left_out_of_a_document():
+    for name, content in both([["文案", "kind", "类型"], [GOOD, "海报", "条款"]]):
+        (failure,) = read_upload(name, content, Limits())
+        assert failure.error == "第 2 行：kind 取值无效，可选 ad、clause、product"
+        assert parse_document(name, content, Limits()).blocks[0].kind is None
+
+
+def test_rows_of_a_document_are_screened_by_their_own_kind_and_category():
+    rows = [["文案", "类型", "品类"], [GOOD, "商品", "药品"], [BAD, None, "#N/A"], ["好茶", "广告", "长" * 101]]
+    for name, content in both(rows):
+        found = inputs(parse_document(name, content, Limits()), "clause", "健身")
+        assert [(own.kind, own.category) for own in found] == [
+            ("product", "药品"),
+            ("clause", "健身"),
+            ("ad", "长" * 100),
+        ]
+
+
+def test_dates_and_truth_values_are_read_as_text_alike():
+    day, moment, hour = datetime.datetime(2026, 11, 1), datetime.datetime(2026, 10, 1, 8, 30), datetime.time(9, 5)
+    rows = [
+        ["编号", "标题", "描述", "品类"],
+        [day, BAD, moment, hour],
+        [True, True, day, False],
+        [7, "#N/A", BAD, None],
+    ]
+    content = workbook(甲=rows)
+    assert [(own.id, own.item.text, own.item.category) for own in read_upload("a.xlsx", content, Limits())] == [
+        ("2026-11-01", f"{BAD}\n2026-10-01 08:30:00", "09:05:00"),
+        ("TRUE", "TRUE\n2026-11-01", "FALSE"),
+        ("7", BAD, ""),
+    ]
+    assert [(own.text, own.category) for own in parse_document("a.xlsx", content, Limits()).blocks] == [
+        (f"{BAD}\n2026-10-01 08:30:00", "09:05:00"),
+        ("TRUE\n2026-11-01", "FALSE"),
+        (BAD, ""),
+    ]
+    buffer = io.BytesIO()
+    parquet.write_table(pa.table({"id": [day.date()], "text": [BAD], "category": [moment]}), buffer)
+    (record,) = read_upload("a.parquet", buffer.getvalue(), Limits())
+    assert (record.id, record.item.category) == ("2026-11-01", "2026-10-01 08:30:00")
+
+
+def test_errors_of_excel_are_no_text():
+    for name, content in both([["文案"], ["#REF!"], [" #DIV/0! "], [BAD]]):
+        *failures, record = read_upload(name, content, Limits())
+        assert [own.error[-6:] for own in failures] == ["文本不能为空"] * 2
+        assert record.item.text == parse_document(name, content, Limits()).text == BAD
+    assert parse_document("a.xlsx", workbook(甲=[["#N/A", BAD, "#VALUE!"]]), Limits()).text == BAD
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "error"),
+    [
+        (["商品编号", "标题"], ["长" * 201, GOOD], "商品编号 过长"),
+        (
+            ["编号", "标题（必填）", "描述", "品类"],
+            ["1", GOOD, "字\x01", "长" * 101],
+            "描述 含有控制字符或不完整的字符；品类 过长",
+        ),
+        (["id", "text"], [[1], GOOD], "id 格式不对"),
+        (["文案", "描述"], [None, {"a": 1}], "描述 格式不对"),
+    ],
+)
+def test_what_is_wrong_is_told_by_the_name_of_the_column(header, row, error):
+    line = json.dumps(dict(zip(header, row, strict=True))).encode()
+    (failure,) = read_upload("a.jsonl", line, Limits())
+    assert failure.error == f"第 1 行：{error}"
