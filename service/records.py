@@ -18,7 +18,7 @@ from screening.results import Screening
 from screening.screener import MAX_CHARS, TextInput
 from screening.taxonomy import Kind
 from screening.textfile import decode
-from service.documents.archive import entry_name, is_system_file, open_archive, read_entry
+from service.documents.archive import entry_names, is_system_file, open_archive, read_entry
 from service.documents.columns import (
     COLUMNS,
     NAMED_IN_MESSAGES,
@@ -52,7 +52,7 @@ NO_TEXT_COLUMN = (
 # Each sheet counts anew in it.
 SERIAL_NUMBER = "序号"
 # Why a row has more cells than the header.
-STRAY_COMMA = "列数多于表头，单元格中的逗号须加引号"
+STRAY_COMMA = "列数多于表头，单元格中的逗号等分隔符须加引号"
 STRAY_CELL = "单元格多于表头的列数，请为多出的列写明列名，或删去多出的单元格"
 
 
@@ -245,8 +245,8 @@ def _parquet_rows(data: bytes, limits: Limits) -> Iterator[Record | Failure]:
 def _zip_rows(data: bytes, limits: Limits) -> Iterator[Failure | Enclosed]:
     """Yield each document of an archive; one that cannot be unpacked fails alone."""
     archive = open_archive(data, limits)
-    named = [(entry_name(entry), entry) for entry in archive.infolist() if not entry.is_dir()]
-    documents = [(name, entry) for name, entry in named if not is_system_file(name)]
+    named = zip(entry_names(archive), archive.infolist(), strict=True)
+    documents = [(name, entry) for name, entry in named if not entry.is_dir() and not is_system_file(name)]
     for_one = replace(limits, unpacked_bytes=limits.file_bytes)
     unpacked = 0
     for row, (name, entry) in enumerate(documents, 1):

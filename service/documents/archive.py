@@ -3,7 +3,7 @@
 import io
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from xml.parsers import expat
@@ -34,18 +34,41 @@ SYSTEM_FILE = re.compile(
 )
 # Set where an entry's name is UTF-8; without it a name is in whatever encoding the writing machine had.
 UTF8_NAME = 0x800
+HAN = re.compile("[\u3400-\u9fff]")
 
 
-def entry_name(entry: zipfile.ZipInfo) -> str:
-    """Return an entry's name; Chinese Windows writes it in its own encoding, some systems in unmarked UTF-8."""
-    if entry.flag_bits & UTF8_NAME:
-        return entry.filename
-    for encoding in ("utf-8", "gb18030"):
+def _unmarked_name(entry: zipfile.ZipInfo) -> bytes | None:
+    """Return an entry's name as it stands in the archive, which Python takes for cp437; None where it is Unicode."""
+    try:
+        return None if entry.flag_bits & UTF8_NAME else entry.filename.encode("cp437")
+    except UnicodeEncodeError:  # from a field that has the name as Unicode
+        return None
+
+
+def _decoded(name: bytes, encodings: Sequence[str]) -> str | None:
+    """Return a name in the first of the encodings that it is in, None where it is in none."""
+    for encoding in encodings:
         try:
-            return entry.filename.encode("cp437").decode(encoding)
-        except UnicodeError:
+            return name.decode(encoding)
+        except UnicodeDecodeError:
             continue
-    return entry.filename
+    return None
+
+
+def entry_names(archive: zipfile.ZipFile) -> list[str]:
+    """Return the names of the entries; Chinese Windows writes them in its own encoding, some systems in unmarked UTF-8.
+
+    A short name may be valid in both, so all of them decide: they are UTF-8 where all can be, and one is Chinese then.
+    """
+    entries = archive.infolist()
+    raw = [_unmarked_name(entry) for entry in entries]
+    as_utf8 = [_decoded(name, ["utf-8"]) for name in raw if name is not None]
+    is_utf8 = None not in as_utf8 and any(name and HAN.search(name) for name in as_utf8)
+    encodings = ("utf-8", "gb18030") if is_utf8 else ("gb18030", "utf-8")
+    return [
+        entry.filename if name is None else _decoded(name, encodings) or entry.filename
+        for entry, name in zip(entries, raw, strict=True)
+    ]
 
 
 def is_system_file(name: str) -> bool:
@@ -64,8 +87,7 @@ def open_archive(data: bytes, limits: Limits) -> zipfile.ZipFile:
         raise DocumentError(f"压缩文件内的文件过多：{len(entries)} 个", 413)
     if sum(entry.file_size for entry in entries) > limits.unpacked_bytes:
         raise DocumentError("压缩文件解开后过大", 413)
-    for entry in entries:
-        name = entry_name(entry)
+    for name in entry_names(archive):
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or "\0" in name:
             raise DocumentError("压缩文件内有不安全的路径名")

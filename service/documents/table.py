@@ -24,12 +24,28 @@ NO_TEXT = re.compile(
 )
 CODE = re.compile(r"[a-z0-9_/#.()-]+", re.IGNORECASE)
 MAX_LICENCE = 60
+# Among so many lines of a file is its header, with blank ones above.
+HEAD_LINES = 40
 
 
-def _is_cut_off(lines: Sequence[str]) -> bool:
+def _delimiter(lines: Sequence[str]) -> str:
+    """Return what stands between the cells: a comma, but where only another sign makes a header, in a line without one.
+
+    Raises csv.Error.
+    """
+    head = lines[:HEAD_LINES]
+    without_commas = [line for line in head if "," not in line]
+    for delimiter, own in ((",", head), ("\t", without_commas), (";", without_commas)):
+        header, _ = split_header((1, cells) for cells in csv.reader(own, delimiter=delimiter) if cells)
+        if header:
+            return delimiter
+    return ","
+
+
+def _is_cut_off(lines: Sequence[str], delimiter: str) -> bool:
     """Tell whether the last row ends within quotes: it has taken the rows after it for its own."""
     try:
-        return not list(csv.reader(lines, strict=True))
+        return not list(csv.reader(lines, delimiter=delimiter, strict=True))
     except csv.Error as error:
         return "end of data" in str(error)
 
@@ -38,11 +54,12 @@ def csv_rows(text: str, limits: Limits) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows that are not blank, each with the line on which it begins; raises DocumentError."""
     csv.field_size_limit(limits.chars)
     lines = io.StringIO(text, newline="").readlines()
-    reader = csv.reader(lines)
     line = 1
     try:
+        delimiter = _delimiter(lines)
+        reader = csv.reader(lines, delimiter=delimiter)
         for cells in reader:
-            if reader.line_num == len(lines) > line and _is_cut_off(lines[line - 1 :]):
+            if reader.line_num == len(lines) > line and _is_cut_off(lines[line - 1 :], delimiter):
                 raise DocumentError(f"第 {line} 行有引号没有闭合，其后各行无法分开，请改正后重新提交")
             if cells:
                 yield line, cells

@@ -56,6 +56,27 @@ def test_names_of_a_windows_archive_are_read_and_each_entry_is(tmp_path):
     assert [row.id for row in read_upload("a.zip", marked, Limits())] == ["广告é.txt"]
 
 
+@pytest.mark.parametrize(
+    ("names", "encoding"),
+    [
+        (["图.bmp.txt"], "gb18030"),  # valid in UTF-8, too, but no Chinese then
+        (["图.bmp.txt", "文案.txt"], "gb18030"),
+        (["图.bmp.txt", "a.txt", "文案.txt"], "utf-8"),
+        (["a.txt", "b.txt"], "ascii"),
+    ],
+)
+def test_all_unmarked_names_of_an_archive_are_in_one_encoding(names, encoding):
+    content = zip_of([(f"{number:0{len(name.encode(encoding))}}", GOOD) for number, name in enumerate(names)])
+    for number, name in enumerate(names):
+        content = content.replace(f"{number:0{len(name.encode(encoding))}}".encode(), name.encode(encoding))
+    assert [row.id for row in read_upload("a.zip", content, Limits())] == names
+
+
+def test_a_name_that_is_marked_does_not_decide_for_the_others():
+    content = zip_of([("广告.txt", GOOD), ("name.txt", BAD)]).replace(b"name", "图图".encode("gbk"))
+    assert [row.id for row in read_upload("a.zip", content, Limits())] == ["广告.txt", "图图.txt"]
+
+
 def test_an_entry_that_cannot_be_unpacked_fails_alone_by_its_name():
     zeros = b"0" * (2 * RATIO_FROM_BYTES)
     entries = [("一.txt", GOOD), ("密/合同.txt", BAD), ("零.txt", zeros), ("二.txt", BAD)]
@@ -316,6 +337,34 @@ def test_dates_and_truth_values_are_read_as_text_alike():
     parquet.write_table(pa.table({"id": [day.date()], "text": [BAD], "category": [moment]}), buffer)
     (record,) = read_upload("a.parquet", buffer.getvalue(), Limits())
     assert (record.id, record.item.category) == ("2026-11-01", "2026-10-01 08:30:00")
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+@pytest.mark.parametrize("above", ["", "\n监测表\n"])
+def test_other_separators_are_found_by_the_header(delimiter, above):
+    header, *rows = ["编号", "文案", "类型"], ["A1", f'"甲{delimiter}乙, 丙"', "广告"], ["A2", BAD, "条款"]
+    content = above + "\n".join(delimiter.join(row) for row in (header, *rows))
+    records = list(read_upload("a.csv", content.encode(), Limits()))
+    assert [(own.id, own.item.text, own.item.kind) for own in records] == [
+        ("A1", f"甲{delimiter}乙, 丙", "ad"),
+        ("A2", BAD, "clause"),
+    ]
+    blocks = parse_document("a.csv", content.encode(), Limits()).blocks
+    assert [(own.text, own.kind) for own in blocks] == [(own.item.text, own.item.kind) for own in records]
+    with pytest.raises(DocumentError, match="引号没有闭合"):
+        parse_document("a.csv", f'{content}\nA3{delimiter}"{BAD}{delimiter}广告\nA4'.encode(), Limits())
+
+
+@pytest.mark.parametrize(
+    ("content", "texts"),
+    [
+        ("文案\n一;标题\n二\t描述\n", ["一;标题", "二\t描述"]),
+        ("宝贝大名,话术\n甲店,好茶;标题\n", ["宝贝大名　话术", "甲店　好茶;标题"]),
+        ("买一送一;概不退款\n好茶;新茶\n", ["买一送一;概不退款", "好茶;新茶"]),
+    ],
+)
+def test_a_file_with_commas_or_without_known_names_is_cut_at_commas(content, texts):
+    assert [own.text for own in parse_document("a.csv", content.encode(), Limits()).blocks] == texts
 
 
 def test_errors_of_excel_are_no_text():
