@@ -199,7 +199,13 @@ def worker_command() -> None:
 @keys.command("create")
 def create_key_command(
     name: Annotated[str, typer.Argument(help="名称，如使用方的名字")],
-    scope: Annotated[list[Scope], typer.Option(help="权限，可多次给出：screen、jobs、cases、admin")],
+    scope: Annotated[
+        list[Scope],
+        typer.Option(
+            help="权限，可多次给出：screen 筛查，jobs 批量任务与监测线索，admin 操作记录；"
+            "cases 留给以后的案件接口，目前不开放任何接口"
+        ),
+    ],
 ) -> None:
     """生成接口密钥。密钥只显示这一次。"""
     with errors_told(), _database() as session:

@@ -27,8 +27,8 @@ def encode_cursor(seq: int) -> str:
 
 
 def decode_cursor(cursor: str | None) -> int | None:
-    """Return the seq of a cursor; None for none. Raises ProblemError 422."""
-    if cursor is None:
+    """Return the seq of a cursor; None for none, or an empty one. Raises ProblemError 422."""
+    if not cursor:
         return None
     try:
         raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))

@@ -1,6 +1,7 @@
 """Errors as the API tells them: RFC 9457 problem details, in Chinese, without a trace of the program or of the text."""
 
 import errno
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -46,8 +47,8 @@ FAULTS = {
     "less_than_equal": "不能大于 {le}",
     "unprintable": "含有控制字符或不完整的字符，请去掉",
     "string_unicode": "含有控制字符或不完整的字符，请去掉",
-    "literal_error": "取值无效",
-    "enum": "取值无效",
+    "literal_error": "取值无效，可选 {expected}",
+    "enum": "取值无效，可选 {expected}",
     "json_invalid": "不是有效的 JSON",
     "int_parsing": "应为整数",
     "int_parsing_size": "数字超出可用的范围",
@@ -108,7 +109,10 @@ def problem(request: Request, status: int, detail: str, headers: dict[str, str] 
 
 def reason(fault: Any) -> str:  # noqa: ANN401 - pydantic and FastAPI have types of their own for a fault
     """Say in Chinese what is wrong with a field; what was given is not repeated."""
-    return FAULTS.get(fault["type"], "格式不对").format(**fault.get("ctx", {}))
+    context = dict(fault.get("ctx", {}))
+    if "expected" in context:  # as "'ad', 'clause' or 'product'"
+        context["expected"] = "、".join(re.findall("'([^']*)'", context["expected"]))
+    return FAULTS.get(fault["type"], "格式不对").format(**context)
 
 
 def describe(faults: list[Any]) -> str:
@@ -118,9 +122,7 @@ def describe(faults: list[Any]) -> str:
         parts = [str(part) for part in fault["loc"] if part not in ("body", "query", "path")]
         if fault["type"] == "json_invalid":
             parts = [f"请求内容第 {fault['loc'][-1] + 1} 个字符处"]
-        # Where a field may be one of several things, pydantic names each of them.
-        place = ".".join(part for part in parts if not part.startswith("literal["))
-        said.append(f"{place or '请求内容'}：{reason(fault)}")
+        said.append(f"{'.'.join(parts) or '请求内容'}：{reason(fault)}")
     return "；".join(dict.fromkeys(said))
 
 

@@ -17,6 +17,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
+from service.fields import check_fields
 from service.metrics import REQUEST_SECONDS, REQUESTS
 from service.problems import ProblemError, problem
 from service.runtime import runtime_of
@@ -84,7 +85,7 @@ class Gate:
 
 
 def requires(scope: Scope) -> Callable[..., Awaitable[Caller]]:
-    """Return the dependency of routes that need this scope."""
+    """Return the dependency of routes that need this scope; it lets through no fields that the route does not know."""
 
     # Depends has OpenAPI tell of the key, which the doorkeeper has checked.
     async def check(request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
@@ -93,6 +94,7 @@ def requires(scope: Scope) -> Callable[..., Awaitable[Caller]]:
             raise ProblemError(403, f"此密钥没有 {scope} 权限")
         gate: Gate = request.app.state.gate
         gate.count(caller, runtime_of(request).settings.rate_per_minute)
+        await check_fields(request)
         return caller
 
     return check

@@ -9,7 +9,6 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from screening.results import Screening
-from screening.taxonomy import Kind
 from service.documents.parse import parse_document
 from service.documents.screen import document_answer, inputs, passes
 from service.problems import NOT_FOUND, ProblemError
@@ -17,7 +16,7 @@ from service.reports.excel import excel_report
 from service.reports.page import page_report
 from service.reports.word import word_report
 from service.runtime import Runtime, database_faults, runtime_of
-from service.schemas.common import Id, Printable
+from service.schemas.common import MAX_CATEGORY, AskedKind, Id, Printable
 from service.schemas.documents import DocumentAnswer
 from service.screen import screen_parts
 from service.security import MayScreen
@@ -39,8 +38,10 @@ async def screen_document(
     request: Request,
     caller: MayScreen,
     file: Annotated[UploadFile, File(description="docx、pdf、html、txt、md、xlsx、csv 文件，或 png、jpg 截图")],
-    kind: Annotated[Kind | Literal["auto"], Form(description="来源；auto 表示不知道")] = "auto",
-    category: Annotated[str, Form(max_length=100, description="商品或服务类别"), Printable] = "",
+    kind: Annotated[AskedKind, Form(description="来源；auto 表示不知道。表格的行中已写明的以行为准")] = "auto",
+    category: Annotated[
+        str, Form(max_length=MAX_CATEGORY, description="商品或服务类别。表格的行中已写明的以行为准"), Printable
+    ] = "",
 ) -> DocumentAnswer:
     """逐段返回文件中的违法线索，并按标签汇总。截图和扫描件在本机识别文字，不外传。"""
     runtime = runtime_of(request)

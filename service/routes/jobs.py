@@ -21,7 +21,7 @@ from service.exports import MEDIA_TYPES, write_results
 from service.problems import NOT_FOUND, ProblemError
 from service.records import Failure, Row, hinted, read_upload
 from service.runtime import Runtime, database_faults, runtime_of
-from service.schemas.common import Cursor, Id, Printable
+from service.schemas.common import MAX_CATEGORY, AskedKind, Cursor, Id, Printable
 from service.schemas.jobs import JobAnswer, JobPage, job_answer
 from service.security import MayRunJobs
 from service.storage.audit import note
@@ -100,12 +100,12 @@ async def create(
         ),
     ],
     kind: Annotated[
-        Kind | Literal["auto"],
+        AskedKind,
         Form(description="来源：ad 广告、clause 合同条款、product 商品信息；auto 表示不知道。行中已写明的以行为准"),
     ] = "auto",
     category: Annotated[
         str,
-        Form(max_length=100, description="商品或服务类别，如“普通食品”。行中已写明的以行为准"),
+        Form(max_length=MAX_CATEGORY, description="商品或服务类别，如“普通食品”。行中已写明的以行为准"),
         Printable,
     ] = "",
 ) -> JobAnswer:

@@ -66,7 +66,7 @@ async def take_leads(request: Request, body: LeadsRequest, caller: MayRunJobs) -
 async def give_leads(
     request: Request,
     caller: MayRunJobs,
-    since: Annotated[str | None, Query(description="上次返回的 cursor；第一次不填", max_length=40)] = None,
+    since: Annotated[str | None, Query(description="上次返回的 cursor；第一次不填或留空", max_length=40)] = None,
     limit: Annotated[int, Query(ge=1, le=500, description="最多取多少条")] = 100,
 ) -> LeadPage:
     """按完成先后返回线索的筛查结果。每次用返回的 cursor 接着取，不会遗漏。"""

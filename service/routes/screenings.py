@@ -1,6 +1,7 @@
 """Screening of single texts and of batches, and what was screened before."""
 
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Query, Request
@@ -93,12 +94,25 @@ def _utc(moment: datetime | None) -> datetime | None:
         raise ProblemError(422, "since 或 until 超出可用的日期范围") from error
 
 
+def _labels(runtime: Runtime, label: str, office: str) -> set[str] | None:
+    """Return the codes of the labels that are asked for, None for all; raises ProblemError 422 of unknown names."""
+    if not label and not office:
+        return None
+    known = runtime.taxonomy.labels
+    if label and label not in {own.code for own in known}:
+        raise ProblemError(422, f"label：没有标签 {label}，标签见 GET /v1/labels")
+    offices = dict.fromkeys(chain.from_iterable(own.offices for own in known))
+    if office and office not in offices:
+        raise ProblemError(422, f"office：没有科室 {office}，可选 {'、'.join(offices)}")
+    return {own.code for own in known if label in ("", own.code) and (not office or office in own.offices)}
+
+
 @router.get("", summary="查询筛查记录")
 async def list_screenings(
     request: Request,
     caller: MayScreen,
-    label: Annotated[Annotated[str, Printable] | None, Query(description="只看有此标签的", max_length=60)] = None,
-    office: Annotated[Annotated[str, Printable] | None, Query(description="只看归此科室的", max_length=60)] = None,
+    label: Annotated[str, Query(description="只看有此标签的", max_length=60), Printable] = "",
+    office: Annotated[str, Query(description="只看归此科室的", max_length=60), Printable] = "",
     verdict: Annotated[Verdict | None, Query(description="只看此结论的")] = None,
     seller: Annotated[str, Query(description="经营者名称，完全一致", max_length=200), Printable] = "",
     reference: Annotated[str, Query(description="调用方的编号，完全一致", max_length=200), Printable] = "",
@@ -111,14 +125,7 @@ async def list_screenings(
     del caller
     runtime = runtime_of(request)
     before = decode_cursor(cursor)
-    labels = None
-    if label is not None or office is not None:
-        labels = {
-            own.code
-            for own in runtime.taxonomy.labels
-            if (label is None or own.code == label) and (office is None or office in own.offices)
-        }
-    wanted = Filter(labels, verdict, _utc(since), _utc(until), seller, reference)
+    wanted = Filter(_labels(runtime, label, office), verdict, _utc(since), _utc(until), seller, reference)
 
     def read() -> ScreeningPage:
         with runtime.database.session() as session:

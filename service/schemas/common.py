@@ -2,10 +2,12 @@
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
+
+from screening.taxonomy import Kind
 
 # Control characters, halves of surrogate pairs, U+FFFE and U+FFFF, which databases, JSON or XML refuse.
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -21,6 +23,12 @@ def _printable(value: str) -> str:
     return value
 
 
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise PydanticKnownError("string_too_short", {"min_length": 1})
+    return value
+
+
 def echo(value: object) -> str:
     """Return an id, of whatever kind and however bad, as it can be kept and given back."""
     return UNPRINTABLE.sub("\ufffd", str(value)[:MAX_ID])
@@ -32,6 +40,8 @@ def echo_id(given: object) -> str:
 
 
 Printable = AfterValidator(_printable)
+NotBlank = AfterValidator(_not_blank)
+AskedKind = Literal[Kind, "auto"]
 Id = Annotated[str, Field(description="编号", max_length=MAX_ID), Printable]
 # Kept without a zone, given as UTC.
 Moment = Annotated[

@@ -1,6 +1,6 @@
 """Screenings of texts, single and in batches."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 
@@ -8,7 +8,7 @@ from screening.licences import Licence, find_licences
 from screening.results import Screening, Verdict
 from screening.screener import MAX_CHARS, TextInput
 from screening.taxonomy import Kind
-from service.schemas.common import Moment, Printable
+from service.schemas.common import MAX_CATEGORY, AskedKind, Moment, NotBlank, Printable
 from service.storage.screenings import Asked, Particulars
 from service.storage.tables import ScreeningRecord
 
@@ -25,12 +25,14 @@ class ScreeningRequest(BaseModel):
         },
     )
 
-    text: Annotated[str, Field(min_length=1, max_length=MAX_CHARS, description="要筛查的文本"), Printable]
+    text: Annotated[
+        str, Field(min_length=1, max_length=MAX_CHARS, description="要筛查的文本，不能全是空白"), Printable, NotBlank
+    ]
     kind: Annotated[
-        Kind | Literal["auto"],
+        AskedKind,
         Field(description="来源：ad 广告、clause 合同条款、product 商品信息；auto 表示不知道"),
     ] = "auto"
-    category: Annotated[str, Field(max_length=100, description="商品或服务类别，如“普通食品”"), Printable] = ""
+    category: Annotated[str, Field(max_length=MAX_CATEGORY, description="商品或服务类别，如“普通食品”"), Printable] = ""
     title: Annotated[str, Field(max_length=500, description="页面或文件的标题"), Printable] = ""
     source_url: Annotated[str, Field(max_length=2000, description="网页地址"), Printable] = ""
     reference: Annotated[str, Field(max_length=200, description="调用方自己的编号，原样返回"), Printable] = ""

@@ -26,7 +26,7 @@ class KeysError(MingjianError):
 
 
 class Scope(StrEnum):
-    """What a key may be used for."""
+    """What a key may be used for; no route asks for `cases` yet."""
 
     SCREEN = "screen"
     JOBS = "jobs"

@@ -24,6 +24,7 @@ def test_bad_leads_are_returned_and_the_others_taken(client, wait_for):
         {"id": 5, "text": GOOD},
         "no lead",
         {"id": f"{own}-7", "text": GOOD},
+        {"id": f"{own}-8", "text": "  \n"},
     ]
     answer = send(client, leads)
     assert (answer["accepted"], answer["known"]) == (2, 0)
@@ -34,21 +35,23 @@ def test_bad_leads_are_returned_and_the_others_taken(client, wait_for):
         (4, f"{own}-4"),
         (5, "5"),
         (6, ""),
+        (8, f"{own}-8"),
     ]
     expected = (
         "text：不能为空",
         "id：缺少",
-        "kind：取值无效",
+        "kind：取值无效，可选 ad、clause、product、auto",
         "text：超过 200000 字",
         "id：应为文字",
         "应为 JSON 对象",
+        "text：不能为空",
     )
     for error, words in zip(answer["errors"], expected, strict=True):
         assert words in error["error"]
     job = wait_for(answer["job_id"])
     assert (job["total"], job["done"], job["failed"]) == (2, 2, 0)
     again = send(client, leads)
-    assert (again["accepted"], again["known"], len(again["errors"])) == (0, 2, 6)
+    assert (again["accepted"], again["known"], len(again["errors"])) == (0, 2, 7)
 
 
 def test_a_lead_longer_than_the_settings_allow_is_returned(client, monkeypatch):
@@ -70,6 +73,11 @@ def test_of_one_id_in_one_body_the_first_good_lead_stands(client, wait_for):
     wait_for(answer["job_id"])
     (item,) = client.get("/v1/leads", params={"since": start}).json()["items"]
     assert (item["id"], item["reference"]) == (own, "1")
+
+
+def test_an_empty_cursor_is_none(client):
+    assert client.get("/v1/leads?since=").json() == client.get("/v1/leads").json()
+    assert client.get("/v1/leads?since=x").status_code == 422
 
 
 def noted(client, action):

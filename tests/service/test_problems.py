@@ -44,6 +44,47 @@ def test_a_file_that_comes_as_text_is_told(client):
     assert answer.json()["detail"] == "file：应为上传的文件"
 
 
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/documents"])
+def test_a_form_with_what_is_not_known_is_refused(client, path):
+    def detail(files, **data):
+        answer = client.post(path, files=files, data=data)
+        assert answer.status_code == 422, answer.text
+        return answer.json()["detail"]
+
+    file = ("file", ("a.csv", "文案\n概不退款\n".encode()))
+    assert detail([file], knd="clause") == "knd：多余的字段，可用的有 file、kind、category"
+    assert detail([file, file]) == "file：收到 2 个，只能有 1 个"
+    assert detail([file, ("second", file[1])], kind=["ad", "clause"]) == (
+        "kind：收到 2 个，只能有 1 个；second：多余的字段，可用的有 file、kind、category"
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "words"),
+    [
+        (
+            "GET",
+            "/v1/screenings?foo=1&limit=2",
+            "foo：多余的字段，可用的有 label、office、verdict、seller、reference、since、",
+        ),
+        ("GET", "/v1/screenings?limit=1&limit=2", "limit：收到 2 个，只能有 1 个"),
+        ("GET", "/v1/leads?cursor=", "cursor：多余的字段，可用的有 since、limit"),
+        ("GET", "/v1/labels?a=1&b%00=2", "a：多余的字段，此处没有参数；b\ufffd：多余的字段，此处没有参数"),
+        ("GET", "/v1/jobs/none/results?fmt=csv", "fmt：多余的字段，可用的有 format"),
+        ("POST", "/v1/screenings?kind=ad", "kind：多余的字段，此处没有参数"),
+        ("POST", "/v1/jobs?kind=ad", "kind：多余的字段，此处没有参数"),
+    ],
+)
+def test_a_query_with_what_is_not_known_is_refused(client, method, path, words):
+    answer = client.request(method, path, json={"text": "概不退款"} if method == "POST" else None)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["detail"].startswith(words)
+
+
+def test_what_asks_for_health_is_answered_whatever_it_adds(client):
+    assert client.get("/healthz?probe=1").status_code == 200
+
+
 def full_disk(*_, **__):
     return Path("/dev/full").open("wb+", buffering=0)
 

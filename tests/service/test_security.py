@@ -312,7 +312,7 @@ def test_wrong_settings_are_named(environment):
         ("MAX_CHARS", "many", "MINGJIAN_MAX_CHARS 应为整数"),
         ("READ_TIMEOUT", "0", "MINGJIAN_READ_TIMEOUT 应大于 0"),
         ("READ_TIMEOUT", "long", "MINGJIAN_READ_TIMEOUT 应为数字"),
-        ("AUTH", "none", "MINGJIAN_AUTH 取值无效"),
+        ("AUTH", "none", "MINGJIAN_AUTH 取值无效，可选 keys、off"),
         ("WEBHOOK_URL", "http://[geheim", "MINGJIAN_WEBHOOK_URL 不是有效的网址"),
     ],
 )
