@@ -41,6 +41,11 @@ class Limits:
         if time.monotonic() > self.deadline:
             raise DocumentError("读取文件超时，请拆分后分别提交", 504)
 
+    def check_chars(self, chars: int) -> None:
+        """Raise DocumentError where a document has more characters than it may."""
+        if chars > self.chars:
+            raise DocumentError(f"文件的文字超过 {self.chars} 字", 413)
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -71,8 +76,7 @@ def within(blocks: Iterable[Block], limits: Limits) -> tuple[Block, ...]:
     for block in blocks:
         limits.check_time()
         chars += len(block.text) + 1
-        if chars > limits.chars:
-            raise DocumentError(f"文件的文字超过 {limits.chars} 字", 413)
+        limits.check_chars(chars)
         text = UNPRINTABLE.sub("", block.text).strip()
         parts = (text[start : start + MAX_CHARS].strip() for start in range(0, len(text), MAX_CHARS))
         found.extend(replace(block, text=part) if part != block.text else block for part in parts if part)

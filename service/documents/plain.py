@@ -71,7 +71,13 @@ def _text_blocks(name: str, data: bytes, limits: Limits) -> Iterator[Block]:
 
     Programs wrap texts at so many characters, or at the width at which these are shown.
     """
-    raw_lines = [(number, raw.rstrip()) for number, raw in _raw_lines(name, data) if raw.strip()]
+    raw_lines: list[tuple[int, str]] = []
+    chars = 0
+    for number, raw in _raw_lines(name, data):
+        if raw.strip():
+            raw_lines.append((number, raw.rstrip()))
+            chars += len(raw.strip()) + 1
+            limits.check_chars(chars)  # before all lines are measured together
     measured = ([_placed(number, raw, measure) for number, raw in raw_lines] for measure in (text_width, len))
     lines = max(measured, key=wrapped_share)
     limits.check_time()
