@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from xml.parsers import expat
 
+from screening.normalise import HAN
 from service.documents.model import DocumentError, Limits
 
 MAX_ENTRIES = 10_000
@@ -34,7 +35,7 @@ SYSTEM_FILE = re.compile(
 )
 # Set where an entry's name is UTF-8; without it a name is in whatever encoding the writing machine had.
 UTF8_NAME = 0x800
-HAN = re.compile("[\u3400-\u9fff]")
+CHINESE = re.compile(HAN)
 
 
 def _unmarked_name(entry: zipfile.ZipInfo) -> bytes | None:
@@ -63,7 +64,7 @@ def entry_names(archive: zipfile.ZipFile) -> list[str]:
     entries = archive.infolist()
     raw = [_unmarked_name(entry) for entry in entries]
     as_utf8 = [_decoded(name, ["utf-8"]) for name in raw if name is not None]
-    is_utf8 = None not in as_utf8 and any(name and HAN.search(name) for name in as_utf8)
+    is_utf8 = None not in as_utf8 and any(name and CHINESE.search(name) for name in as_utf8)
     encodings = ("utf-8", "gb18030") if is_utf8 else ("gb18030", "utf-8")
     return [
         entry.filename if name is None else _decoded(name, encodings) or entry.filename

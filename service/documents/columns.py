@@ -9,7 +9,7 @@ from itertools import chain, islice
 from types import MappingProxyType
 from typing import Any
 
-from screening.taxonomy import Kind
+from screening.taxonomy import KIND_NAMES, KINDS, Kind
 
 # The first are those that messages name.
 TEXT_COLUMNS = (
@@ -33,18 +33,9 @@ COLUMNS = {
 }
 # What a column of kinds may say; "auto" says as much as an empty cell.
 KIND_VALUES: MappingProxyType[str, Kind | None] = MappingProxyType(
-    {
-        "ad": "ad",
-        "clause": "clause",
-        "product": "product",
-        "auto": None,
-        "广告": "ad",
-        "合同条款": "clause",
-        "条款": "clause",
-        "合同": "clause",
-        "商品信息": "product",
-        "商品": "product",
-    }
+    {kind: kind for kind in KINDS}
+    | {name: kind for kind, name in KIND_NAMES.items()}
+    | {"条款": "clause", "合同": "clause", "商品": "product", "auto": None}
 )
 # What Excel shows in place of a value that it cannot compute.
 ERRORS = frozenset(

@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, islice
 
 from lxml import etree
 
@@ -20,6 +21,8 @@ LINK = re.compile(r"!?\[([^\[\]]*)\]\([!-'*-~]*(?:\s+\"[^\"]*\")?\)")
 RULE = re.compile(r"-{3,}|\*{3,}|_{3,}|=+")
 FENCES = ("```", "~~~")
 FRONT_MATTER_ENDS = ("---", "...")
+# Front matter is no longer: what has not ended by then is text below a rule.
+FRONT_MATTER_LINES = 200
 FRONT_MATTER_TEXT = re.compile(r"(?:title|description)\s*:\s*(.+)", re.IGNORECASE)
 BLOCK_TAGS = {
     "p", "div", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "section", "article", "header", "footer", "table",
@@ -112,13 +115,14 @@ def _front_matter(lines: Sequence[tuple[int, str]]) -> int:
 
 
 def _markdown_blocks(name: str, data: bytes) -> Iterator[Block]:
-    lines = list(_lines(name, data))
-    start = _front_matter(lines)
-    for number, line in lines[:start]:
+    lines = _lines(name, data)
+    first = list(islice(lines, FRONT_MATTER_LINES))
+    start = _front_matter(first)
+    for number, line in first[:start]:
         if match := FRONT_MATTER_TEXT.fullmatch(line):
             yield Block(match[1].strip("\"' "), line.lower().startswith("title"), paragraph=number)
     held: Block | None = None
-    for number, line in lines[start:]:
+    for number, line in chain(first[start:], lines):
         if _is_rule(line):
             if held and held.paragraph == number - 1 and set(line) in ({"="}, {"-"}):
                 held = replace(held, is_heading=True)

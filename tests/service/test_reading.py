@@ -90,6 +90,7 @@ def test_a_merged_cell_is_read_once_however_many_columns_it_claims():
         ("a.html", b"<p " + b" ".join(b"a%d" % n for n in range(100_000)) + b">x"),
         ("a.html", b" " * (17 * 1024 * 1024)),
         ("a.txt", b"a\n" * 5_000_000),
+        ("a.md", b"a\n" * 5_000_000),
         ("a.csv", b"a\n" * 5_000_000),
     ],
 )
