@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 
 from sqlalchemy import select
@@ -48,8 +48,11 @@ class Filter:
 
 
 def digest(item: TextInput, model_version: str) -> str:
-    """Return what an answer is kept under: the hash of text, context and model, and of how it was read."""
-    parts = [item.text, item.kind or "", item.category, model_version, *(["by segment"] if item.by_segment else [])]
+    """Return what an answer is kept under: the hash of text, context and model, and of how it was read.
+
+    All that an input holds counts, as all of it decides.
+    """
+    parts = map(str, (*astuple(item), model_version))
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -1126,6 +1126,8 @@ def test_the_short_end_of_a_long_document_is_judged_as_the_rest(client):
     document = parse_document("规则.docx", word_file(lines), Limits())
     *_, last = parts(document)
     assert len(last.blocks) < DOCUMENT_PIECES
+    # That the same words were screened as a text of their own before does not count.
+    assert send(client, "规则.txt", last.text.encode(), kind="clause", category="健身卡").json()["summary"]
     body = send(client, "规则.docx", word_file(lines), kind="clause", category="健身卡").json()
     label = body["summary"][0]["label"]
     found = [own for segment in body["segments"] for own in segment["findings"] if own["label"] == label]
